@@ -1,0 +1,10 @@
+/** All families: add a line to add one. */
+import type { SpaceFamily } from '../family.js';
+import { mbconv } from './mbconv.js';
+
+const all = [mbconv];
+
+/** Families by the name that space.json gives in `family`. Their definitions are opaque outside their own file. */
+export const families: ReadonlyMap<string, SpaceFamily<unknown>> = new Map(
+  all.map((family) => [family.name, family as SpaceFamily<unknown>]),
+);

@@ -1,0 +1,100 @@
+/** Files that are whole or not there at all. */
+import { appendFile, mkdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import writeFileAtomically from 'write-file-atomic';
+import type { z } from 'zod';
+import { UserError } from './errors.js';
+
+/** Says in one line what the file system refused, and what to do about it. */
+export function fileProblem(action: string, path: string, cause: unknown): UserError {
+  const code = (cause as NodeJS.ErrnoException).code ?? '';
+  const reasons: Record<string, string> = {
+    ENOENT: 'there is no such file',
+    EACCES: 'permission denied',
+    EISDIR: 'it is a folder',
+    ENOTDIR: 'a part of the path is not a folder',
+    ENOSPC: 'the disk is full; free some space and run the same command again',
+    EROFS: 'the file system is read-only',
+    EDQUOT: 'the disk quota is used up',
+  };
+  return new UserError(`Cannot ${action} ${path}: ${reasons[code] ?? (cause as Error).message}`, { cause });
+}
+
+/** Writes through a temporary file, fsync and rename; makes the folder. Throws UserError. */
+export async function writeAtomic(path: string, content: string | Uint8Array): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFileAtomically(
+      path,
+      typeof content === 'string'
+        ? content
+        : Buffer.from(content.buffer, content.byteOffset, content.byteLength),
+    );
+  } catch (cause) {
+    throw fileProblem('write', path, cause);
+  }
+}
+
+export async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Appends one line of JSON (metrics, journals). */
+export async function appendJsonLine(path: string, value: unknown): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await appendFile(path, `${JSON.stringify(value)}\n`);
+  } catch (cause) {
+    throw fileProblem('write', path, cause);
+  }
+}
+
+export async function readBytes(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw fileProblem('read', path, cause);
+  }
+}
+
+/** Text to a validated value; `where` names the file in messages. Throws UserError naming the key and the wanted form. */
+export function parseJson<T>(text: string, schema: z.ZodType<T>, where: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new UserError(`Cannot read ${where}: it is not JSON (${(cause as Error).message})`, { cause });
+  }
+  return validate(value, schema, where);
+}
+
+export function validate<T>(value: unknown, schema: z.ZodType<T>, where: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  const key = issue.path.length === 0 ? '' : ` at "${issue.path.join('.')}"`;
+  throw new UserError(`Cannot use ${where}${key}: ${issue.message}`);
+}
+
+export async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+  return parseJson((await readBytes(path)).toString('utf8'), schema, path);
+}
+
+/**
+ * Lines of JSON. A last line without an end was cut off by a kill and is dropped: its writer appends it again.
+ * Returns [] where there is no file. Throws UserError for a bad line, naming it.
+ */
+export async function readJsonLines<T>(path: string, schema: z.ZodType<T>): Promise<T[]> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw fileProblem('read', path, cause);
+  }
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+  return whole
+    .split('\n')
+    .slice(0, -1)
+    .map((line, i) => parseJson(line, schema, `${path}, line ${i + 1}`));
+}
