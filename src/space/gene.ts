@@ -10,7 +10,7 @@ export interface Gene {
   readonly index: number;
   /** Allowed values, ascending; one value for a gene that is fixed. */
   readonly choices: readonly number[];
-  /** Genes of one group are redrawn together by a mutation (kernel and expand of a block position). */
+  /** Genes of one group are redrawn together by a mutation (kernel and expand of a block position), and listed side by side. */
   readonly group: string;
   /** The depth gene that can switch this one off, and the position (from 0) it needs: active iff d[stage] > position. */
   readonly needs?: { readonly stage: number; readonly position: number };

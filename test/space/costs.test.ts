@@ -4,9 +4,8 @@ import { z } from 'zod';
 import { networkCosts } from '../../src/space/costs.js';
 import type { LayerSpec, Network } from '../../src/space/network.js';
 import { networkParameters } from '../../src/space/parameters.js';
-import { createSpace } from '../../src/space/space.js';
-import { packagePath } from '../../src/util/scripts.js';
 import { sharedData } from '../support/sharedData.js';
+import { shippedSpace } from '../support/spaces.js';
 
 const fixturePath = sharedData('ofa-fixtures/subnets.json');
 const numbers = z.array(z.number());
@@ -25,15 +24,10 @@ const fixtureSchema = z.object({
   ),
 });
 
-function space(name: string, overrides = {}): ReturnType<typeof createSpace> {
-  const content = JSON.parse(readFileSync(packagePath(`supernets/${name}/space.json`), 'utf8')) as unknown;
-  return createSpace(content, overrides);
-}
-
 describe('networkCosts', () => {
   it.skipIf(fixturePath === undefined)('agrees with the reference implementation to the unit', () => {
     const { subnets } = fixtureSchema.parse(JSON.parse(readFileSync(fixturePath!, 'utf8')));
-    const small = space('ofa-mbv3', {
+    const small = shippedSpace('ofa-mbv3', {
       width: 0.25,
       classes: 10,
       imageSizes: subnets.map(({ image_size }) => image_size),
@@ -52,7 +46,7 @@ describe('networkCosts', () => {
 
   it('counts the tensors a subnet trains', () => {
     // An independent path: the parameter list, of a network whose kernels are all the stored ones.
-    const tiny = space('mbv3-tiny');
+    const tiny = shippedSpace('mbv3-tiny');
     const network = tiny.network(tiny.largest);
     const counted = networkParameters(network, 'used')
       .filter(({ role }) => ['weight', 'bias', 'normScale', 'normShift'].includes(role))
@@ -61,7 +55,7 @@ describe('networkCosts', () => {
   });
 
   it('adds up its blocks', () => {
-    const cifar = space('mbv3-cifar');
+    const cifar = shippedSpace('mbv3-cifar');
     const network = cifar.network(cifar.smallest);
     const costs = networkCosts(network);
     for (const key of ['macs', 'params', 'modelBytes'] as const)

@@ -22,6 +22,10 @@ const choices = z
   .array(z.number().positive())
   .nonempty()
   .refine((list) => list.every((v, i) => i === 0 || v > list[i - 1]!), 'choices must ascend');
+const depths = choices.refine(
+  (list) => list.every((d) => Number.isInteger(d)),
+  'depths must be whole numbers',
+);
 const kernels = choices.refine((list) => list.every((k) => k % 2 === 1), 'kernel sizes must be odd');
 
 const schema = z.strictObject({
@@ -50,7 +54,7 @@ const schema = z.strictObject({
         stride: z.number().int().min(1).max(2),
         activation,
         squeezeExcite: z.boolean(),
-        depth: choices,
+        depth: depths,
         kernel: kernels,
         expand: choices,
       }),

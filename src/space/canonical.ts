@@ -1,0 +1,16 @@
+/** One name and one form for all architectures that build the same network. */
+import type { Architecture } from './architecture.js';
+import { geneValue, isActive, type Gene } from './gene.js';
+import { architectureOf } from './space.js';
+
+/** The same network, with every gene that depth switches off at its smallest choice. */
+export function canonical(genes: readonly Gene[], arch: Architecture): Architecture {
+  return architectureOf(genes, (gene) => (isActive(arch, gene) ? geneValue(arch, gene) : gene.choices[0]!));
+}
+
+/** Equal for two architectures of a space iff they build the same network: values in the genes' order, `-` where inactive. */
+export function architectureKey(genes: readonly Gene[], arch: Architecture): string {
+  let key = '';
+  for (const gene of genes) key += isActive(arch, gene) ? `${geneValue(arch, gene)},` : '-,';
+  return key;
+}
