@@ -1,7 +1,7 @@
 /** Files that are whole or not there at all. */
-import { appendFile, mkdir, readFile } from 'node:fs/promises';
+import { appendFile, mkdir, open, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import writeFileAtomically from 'write-file-atomic';
+import { threadId } from 'node:worker_threads';
 import type { z } from 'zod';
 import { UserError } from './errors.js';
 
@@ -20,17 +20,29 @@ export function fileProblem(action: string, path: string, cause: unknown): UserE
   return new UserError(`Cannot ${action} ${path}: ${reasons[code] ?? (cause as Error).message}`, { cause });
 }
 
-/** Writes through a temporary file, fsync and rename; makes the folder. Throws UserError. */
+let temporaries = 0;
+
+/**
+ * Writes through a temporary file (`PATH.PID-THREAD-COUNT.tmp`), fsync and rename; makes the folder. Throws UserError.
+ * Own code, as write-file-atomic 7.0.1 issues a single write and ignores how much of it arrived: on a full disk it renames
+ * a truncated file over a whole one and reports success.
+ */
 export async function writeAtomic(path: string, content: string | Uint8Array): Promise<void> {
+  let temporary: string | undefined;
   try {
     await mkdir(dirname(path), { recursive: true });
-    await writeFileAtomically(
-      path,
-      typeof content === 'string'
-        ? content
-        : Buffer.from(content.buffer, content.byteOffset, content.byteLength),
-    );
+    const target = await realpath(path).catch(() => path);
+    temporary = `${target}.${process.pid}-${threadId}-${temporaries++}.tmp`;
+    const handle = await open(temporary, 'w');
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, target);
   } catch (cause) {
+    if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => undefined);
     throw fileProblem('write', path, cause);
   }
 }
