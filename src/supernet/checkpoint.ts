@@ -1,0 +1,188 @@
+/**
+ * Supernets on disk: `supernet.json` beside the tensor files it names. The tensor files are named by their content and
+ * written first, the JSON last and atomically, old files removed after that: whenever the process dies, the JSON there
+ * names whole files that belong together. Documented in docs/formats.md.
+ */
+import { createHash } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { createSpace, spaceFileSchema, type SearchSpace } from '../space/space.js';
+import { UserError } from '../util/errors.js';
+import { fileProblem, readBytes, readJson, writeAtomic } from '../util/files.js';
+import type { Tensor } from '../util/tensor.js';
+import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
+import { storedParameters, tensorProblems } from './weights.js';
+
+export const CHECKPOINT_FILE = 'supernet.json';
+
+const tensorFile = z.strictObject({
+  /** Name in the same folder. */
+  file: z
+    .string()
+    .regex(/^\w[\w.-]*\.safetensors$/, 'must be the name of a safetensors file in the same folder'),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hexadecimal'),
+});
+type TensorFile = z.infer<typeof tensorFile>;
+
+/** supernet.json. */
+export const checkpointSchema = z.strictObject({
+  format: z.literal('ofakit.checkpoint/1'),
+  /** The whole space.json with overrides applied, so that a run needs no other file. */
+  space: spaceFileSchema,
+  /** What it was trained on; the form is that of data sets. Null where unknown (imported supernets). */
+  data: z.json(),
+  /** Where training stands; the form is the trainer's. */
+  position: z.json(),
+  weights: tensorFile,
+  optimizer: tensorFile.optional(),
+});
+
+/** Any value that JSON holds as it is. */
+export type Json = z.infer<ReturnType<typeof z.json>>;
+
+export interface CheckpointState {
+  readonly space: SearchSpace;
+  /** All of `storedParameters(space)`. */
+  readonly weights: ReadonlyMap<string, Tensor>;
+  /** State of the optimiser, names of its own choice. */
+  readonly optimizer?: ReadonlyMap<string, Tensor>;
+  readonly data: Json;
+  readonly position: Json;
+}
+
+export interface LoadedCheckpoint extends CheckpointState {
+  readonly weights: Map<string, Tensor>;
+  readonly optimizer?: Map<string, Tensor>;
+  /** SHA-256 of the weights' file: what results computed from them are keyed by. */
+  readonly weightsSha256: string;
+}
+
+/** What saving does to the disk, one operation at a time; tests interrupt it between any two. */
+export interface CheckpointDisk {
+  write(path: string, content: Uint8Array): Promise<void>;
+  /** Names in a folder. */
+  list(folder: string): Promise<string[]>;
+  remove(path: string): Promise<void>;
+}
+
+const realDisk: CheckpointDisk = {
+  write: writeAtomic,
+  list: (folder) => readdir(folder),
+  async remove(path) {
+    await rm(path, { force: true }).catch((cause: unknown) => {
+      throw fileProblem('remove', path, cause);
+    });
+  },
+};
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Files of earlier saves, and temporary ones of a save that was killed. */
+const OURS =
+  /^(?:(?:supernet|optimizer)-[0-9a-f]{16}\.safetensors(?:\.[\d-]+\.tmp)?|supernet\.json\.[\d-]+\.tmp)$/;
+
+/**
+ * Saves a checkpoint in `folder` (made if need be) in place of the one there. One process at a time may save there. Returns
+ * the SHA-256 of the weights' file. Throws RangeError where `weights` are not those of the space, UserError where the disk
+ * refuses.
+ */
+export async function saveCheckpoint(
+  folder: string,
+  state: CheckpointState,
+  disk: CheckpointDisk = realDisk,
+): Promise<string> {
+  const problems = tensorProblems(state.weights, storedParameters(state.space));
+  if (problems.length > 0) {
+    throw new RangeError(
+      `Cannot save the supernet: its tensors must be those of the space: ${problems.join('; ')}`,
+    );
+  }
+  const write = async (kind: string, tensors: ReadonlyMap<string, Tensor>): Promise<TensorFile> => {
+    const bytes = encodeSafetensors(tensors);
+    const hash = sha256(bytes);
+    const file = `${kind}-${hash.slice(0, 16)}.safetensors`;
+    await disk.write(join(folder, file), bytes);
+    return { file, sha256: hash };
+  };
+  const weights = await write('supernet', state.weights);
+  const optimizer = state.optimizer && (await write('optimizer', state.optimizer));
+  const content: z.infer<typeof checkpointSchema> = {
+    format: 'ofakit.checkpoint/1',
+    space: state.space.file,
+    data: state.data,
+    position: state.position,
+    weights,
+    ...(optimizer ? { optimizer } : {}),
+  };
+  const json = Buffer.from(`${JSON.stringify(content, null, 2)}\n`, 'utf8');
+  await disk.write(join(folder, CHECKPOINT_FILE), json);
+  const current = new Set([weights.file, optimizer?.file]);
+  for (const name of await disk.list(folder)) {
+    if (OURS.test(name) && !current.has(name)) await disk.remove(join(folder, name));
+  }
+  return weights.sha256;
+}
+
+/**
+ * Loads the checkpoint of `folder`. Throws UserError naming the file that is missing, damaged or of another kind, and
+ * every tensor that does not fit the space. May be called while another process saves.
+ */
+export async function loadCheckpoint(folder: string): Promise<LoadedCheckpoint> {
+  const path = join(folder, CHECKPOINT_FILE);
+  let content = await readJson(path, checkpointSchema);
+  for (;;) {
+    try {
+      return await loadNamed(folder, content);
+    } catch (error) {
+      // A save may have removed the files between the reading of the JSON and theirs; then the JSON has changed.
+      const again = await readJson(path, checkpointSchema);
+      if (again.weights.file === content.weights.file && again.optimizer?.file === content.optimizer?.file) {
+        throw error;
+      }
+      content = again;
+    }
+  }
+}
+
+async function loadNamed(
+  folder: string,
+  content: z.infer<typeof checkpointSchema>,
+): Promise<LoadedCheckpoint> {
+  const path = join(folder, CHECKPOINT_FILE);
+  const space = createSpace(content.space, {}, `${path}, key "space"`);
+  const weights = await readTensors(folder, content.weights);
+  const problems = tensorProblems(weights, storedParameters(space));
+  if (problems.length > 0) {
+    throw new UserError(
+      `Cannot use ${join(folder, content.weights.file)}: its tensors must be those of space "${space.name}":\n` +
+        problems.map((problem) => `  ${problem}`).join('\n'),
+    );
+  }
+  const optimizer = content.optimizer && (await readTensors(folder, content.optimizer));
+  return {
+    space,
+    weights,
+    ...(optimizer ? { optimizer } : {}),
+    data: content.data,
+    position: content.position,
+    weightsSha256: content.weights.sha256,
+  };
+}
+
+async function readTensors(
+  folder: string,
+  { file, sha256: wanted }: TensorFile,
+): Promise<Map<string, Tensor>> {
+  const path = join(folder, file);
+  const bytes = await readBytes(path);
+  const hash = sha256(bytes);
+  if (hash !== wanted) {
+    throw new UserError(
+      `Cannot use ${path}: its SHA-256 must be ${wanted}: it is ${hash}; the file is damaged or was replaced`,
+    );
+  }
+  return decodeSafetensors(bytes, path).tensors;
+}
