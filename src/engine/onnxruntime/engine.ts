@@ -1,0 +1,74 @@
+/** Graphs on ONNX Runtime: the runtime that trains is the one that measures and the one users deploy on. */
+import { availableParallelism } from 'node:os';
+import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import type { Graph } from '../../graph/graph.js';
+import { onnxTarget } from '../../lowering/onnx.js';
+import type { LoweringTarget } from '../../lowering/target.js';
+import { formatShape, sameShape, type Tensor } from '../../util/tensor.js';
+import type { Engine, Program, Tensors } from '../engine.js';
+import { loadRuntime, type Runtime } from './runtime.js';
+
+export interface OnnxRuntimeOptions {
+  /** Threads inside an operator; the processors this process may use unless given. */
+  readonly threads?: number;
+  readonly target?: LoweringTarget;
+  /** `basic` for programs that are used a few times: fusing costs more than it saves. */
+  readonly optimization?: 'disabled' | 'basic' | 'extended' | 'all';
+}
+
+/** Throws UserError where the runtime cannot be loaded on this machine, saying why. */
+export async function createOnnxRuntimeEngine(options: OnnxRuntimeOptions = {}): Promise<Engine> {
+  const runtime = await loadRuntime();
+  const { target = onnxTarget, threads = availableParallelism(), optimization = 'all' } = options;
+  const sessionOptions: InferenceSession.SessionOptions = {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: optimization,
+    // Hundreds of programs are cached: none may keep its peak memory between runs (docs/engine.md).
+    enableCpuMemArena: false,
+    logSeverityLevel: 3,
+    extra: { session: { set_denormal_as_zero: '1' } },
+  };
+  return {
+    name: `onnxruntime (${target.name}, ${threads} threads)`,
+    compile: async (graph) => {
+      const session = await runtime.InferenceSession.create(target.lower(graph), sessionOptions);
+      return new OnnxRuntimeProgram(runtime, graph, session);
+    },
+    dispose: () => Promise.resolve(),
+  };
+}
+
+class OnnxRuntimeProgram implements Program {
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly graph: Graph,
+    private readonly session: InferenceSession,
+  ) {}
+
+  async run(inputs: Tensors): Promise<Record<string, Tensor>> {
+    const feeds: Record<string, OrtTensor> = {};
+    for (const [name, { shape }] of this.graph.inputs) {
+      const given = inputs[name];
+      if (given === undefined || !sameShape(given.shape, shape)) {
+        const current = given === undefined ? 'it is missing' : `its shape is ${formatShape(given.shape)}`;
+        throw new TypeError(
+          `Cannot run the program: input "${name}" of shape ${formatShape(shape)} is wanted: ${current}`,
+        );
+      }
+      feeds[name] = new this.runtime.Tensor('float32', given.data, shape);
+    }
+    const results = await this.session.run(feeds);
+    const outputs: Record<string, Tensor> = {};
+    for (const [name, { shape }] of this.graph.outputs) {
+      outputs[name] = { shape, data: results[name]!.data as Float32Array };
+    }
+    return outputs;
+  }
+
+  dispose(): Promise<void> {
+    return this.session.release();
+  }
+}

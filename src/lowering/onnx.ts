@@ -1,0 +1,157 @@
+/** Graphs as ONNX models of plain ai.onnx operators, opset 17: any execution provider runs them. */
+import { onnx } from 'onnx-proto';
+import type { Graph, Node, OnnxAttributes, OnnxEmitter, Value } from '../graph/graph.js';
+import type { Shape } from '../util/tensor.js';
+import type { LoweringOptions, LoweringTarget } from './target.js';
+
+/** Newest opset whose every operator used here is in ONNX Runtime since 1.12, and in onnxruntime-web. */
+export const OPSET = 17;
+/** ONNX 1.11, which belongs to opset 17's runtimes. */
+const IR_VERSION = 8;
+const FLOAT = onnx.TensorProto.DataType.FLOAT;
+const INT64 = onnx.TensorProto.DataType.INT64;
+
+/** Writes the nodes of one model; names of tensors follow those of the nodes that make them. */
+class ModelWriter implements OnnxEmitter {
+  readonly nodes: onnx.INodeProto[] = [];
+  readonly initializers: onnx.ITensorProto[] = [];
+  private readonly names = new Map<Value, string>();
+  private readonly taken = new Set<string>();
+  private readonly nodeNames = new Set<string>();
+  private readonly constants = new Map<string, string>();
+  private scope = '';
+
+  /** The value's tensor name; `wanted` where it has none yet. */
+  name(value: Value, wanted?: string): string {
+    const known = this.names.get(value);
+    if (known !== undefined) return known;
+    const name = this.fresh(wanted ?? `value_${value.id}`);
+    this.names.set(value, name);
+    return name;
+  }
+
+  write({ operation, attributes, inputs, outputs, name }: Node): void {
+    this.scope = name;
+    const tensor = (value: Value, wanted?: string): { name: string; shape: Shape } => ({
+      name: this.name(value, wanted),
+      shape: value.shape,
+    });
+    operation.onnx({
+      emit: this,
+      attributes,
+      inputs: inputs.map((value) => tensor(value)),
+      outputs: outputs.map((value, i) => tensor(value, outputs.length === 1 ? name : `${name}.${i}`)),
+    });
+  }
+
+  node(
+    opType: string,
+    inputs: readonly string[],
+    attributes: OnnxAttributes = {},
+    outputs?: readonly string[],
+  ): string {
+    const names = outputs ?? [this.fresh(`${this.scope}/${opType}`)];
+    this.nodes.push({
+      opType,
+      name: unique(this.nodeNames, outputs === undefined ? names[0]! : this.scope),
+      input: [...inputs],
+      output: [...names],
+      attribute: Object.entries(attributes).map(([key, value]) => attributeProto(key, value)),
+    });
+    return names[0]!;
+  }
+
+  ints(values: readonly number[]): string {
+    return this.shared(`ints ${values.join(',')}`, `shape_${values.join('_')}`, (name) => ({
+      name,
+      dims: [values.length],
+      dataType: INT64,
+      rawData: new Uint8Array(BigInt64Array.from(values, BigInt).buffer),
+    }));
+  }
+
+  floats(values: readonly number[], shape: Shape = []): string {
+    return this.shared(
+      `floats ${shape.join(',')}: ${values.join(',')}`,
+      `scalar_${values.slice(0, 4).join('_')}`,
+      (name) => floatTensor(name, shape, Float32Array.from(values)),
+    );
+  }
+
+  private shared(key: string, wanted: string, make: (name: string) => onnx.ITensorProto): string {
+    const known = this.constants.get(key);
+    if (known !== undefined) return known;
+    const name = this.fresh(wanted);
+    this.initializers.push(make(name));
+    this.constants.set(key, name);
+    return name;
+  }
+
+  private fresh(wanted: string): string {
+    return unique(this.taken, wanted);
+  }
+}
+
+/** `wanted`, with a number where it is taken; takes it. */
+function unique(taken: Set<string>, wanted: string): string {
+  let name = wanted;
+  for (let i = 1; taken.has(name); i++) name = `${wanted}_${i}`;
+  taken.add(name);
+  return name;
+}
+
+function attributeProto(name: string, value: OnnxAttributes[string]): onnx.IAttributeProto {
+  const { INT, INTS, FLOAT: FLOATS } = onnx.AttributeProto.AttributeType;
+  if (typeof value === 'number') return { name, type: INT, i: value };
+  if ('float' in value) return { name, type: FLOATS, f: value.float };
+  return { name, type: INTS, ints: [...value] };
+}
+
+/** A float32 initialiser over the same memory. */
+function floatTensor(name: string, shape: Shape, data: Float32Array): onnx.ITensorProto {
+  return {
+    name,
+    dims: [...shape],
+    dataType: FLOAT,
+    rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  };
+}
+
+function valueInfo(name: string, shape: Shape, dynamicBatch: boolean): onnx.IValueInfoProto {
+  const dim = shape.map((n, i) => (dynamicBatch && i === 0 ? { dimParam: 'batch' } : { dimValue: n }));
+  return { name, type: { tensorType: { elemType: FLOAT, shape: { dim } } } };
+}
+
+function lower(
+  graph: Graph,
+  { name = 'ofakit', metadata = {}, dynamicBatch = false }: LoweringOptions = {},
+): Uint8Array {
+  const writer = new ModelWriter();
+  const input = [...graph.inputs].map(([wanted, value]) =>
+    valueInfo(writer.name(value, wanted), value.shape, dynamicBatch),
+  );
+  for (const [value, constant] of graph.constants) {
+    writer.initializers.push(floatTensor(writer.name(value, constant.name), value.shape, constant.data));
+  }
+  // An output that is an input, a constant or another output as well needs a node of its own.
+  const produced = new Set(graph.nodes.flatMap(({ outputs }) => outputs));
+  const copies: [string, Value][] = [];
+  const output = [...graph.outputs].map(([wanted, value]) => {
+    const first = produced.delete(value);
+    const own = first ? writer.name(value, wanted) : wanted;
+    if (!first) copies.push([wanted, value]);
+    return valueInfo(own, value.shape, dynamicBatch);
+  });
+  for (const node of graph.nodes) writer.write(node);
+  for (const [wanted, value] of copies) writer.node('Identity', [writer.name(value)], {}, [wanted]);
+  const model = onnx.ModelProto.create({
+    irVersion: IR_VERSION,
+    producerName: 'ofakit',
+    opsetImport: [{ domain: '', version: OPSET }],
+    metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+    graph: { name, node: writer.nodes, initializer: writer.initializers, input, output },
+  });
+  return onnx.ModelProto.encode(model).finish();
+}
+
+export const onnxTarget: LoweringTarget = { name: 'onnx', lower };

@@ -1,0 +1,134 @@
+/** Gradient rules against central differences, in float64: first derivatives, and second ones where they exist. */
+import { describe, expect, it } from 'vitest';
+import { differentiate } from '../../src/graph/differentiate.js';
+import { evaluate } from '../../src/graph/evaluate.js';
+import { GraphBuilder, type Value } from '../../src/graph/graph.js';
+import { createRandom, type Random } from '../../src/util/random.js';
+import { sizeOf, type Shape } from '../../src/util/tensor.js';
+import { operationCases, type OperationCase } from '../support/operationCases.js';
+import '../support/matchers.js';
+
+function randomInputs(
+  inputs: readonly Shape[],
+  random: Random,
+  positive: readonly number[] = [],
+): Float64Array[] {
+  return inputs.map((shape, i) =>
+    Float64Array.from({ length: sizeOf(shape) }, () =>
+      positive.includes(i) ? 0.5 + random.float() : random.normal(),
+    ),
+  );
+}
+
+/** <seed, f(inputs)> and its gradients with respect to every input that is not fixed. */
+function scalarAndGradients(testCase: OperationCase): {
+  names: string[];
+  run: (inputs: Float64Array[]) => Map<string, Float64Array>;
+} {
+  const b = new GraphBuilder();
+  const inputs = testCase.inputs.map((shape, i) => b.input(`x${i}`, shape));
+  const y = testCase.build(b, inputs);
+  const seed = b.input('seed', y.shape);
+  b.output('y', y);
+  const wanted = inputs.filter((_, i) => !testCase.fixed?.includes(i));
+  const gradients = differentiate(b, [{ value: y, gradient: seed }], wanted);
+  wanted.forEach((input, i) => b.output(`d${inputs.indexOf(input)}`, gradients[i]!));
+  const graph = b.build();
+  const random = createRandom('seed', testCase.name);
+  const direction = Float64Array.from({ length: sizeOf(y.shape) }, () => random.normal());
+  return {
+    names: wanted.map((input) => `d${inputs.indexOf(input)}`),
+    run: (values) => {
+      const given = new Map<string, Float64Array>(values.map((data, i) => [`x${i}`, data]));
+      const results = evaluate(graph, given.set('seed', direction));
+      const scalar = results.get('y')!.data.reduce((sum, v, i) => sum + v * direction[i]!, 0);
+      return new Map([
+        ...[...results].map(([name, { data }]) => [name, data] as const),
+        ['scalar', Float64Array.of(scalar)],
+      ]);
+    },
+  };
+}
+
+function centralDifferences(
+  run: (inputs: Float64Array[]) => number,
+  inputs: Float64Array[],
+  which: number,
+): Float64Array {
+  const h = 1e-5;
+  return inputs[which]!.map((value, i) => {
+    const at = (v: number): number => run(inputs.map((data, j) => (j === which ? data.with(i, v) : data)));
+    return (at(value + h) - at(value - h)) / (2 * h);
+  });
+}
+
+describe('first derivatives', () => {
+  it.each(operationCases)('$name', (testCase) => {
+    const { names, run } = scalarAndGradients(testCase);
+    const inputs = randomInputs(testCase.inputs, createRandom('inputs', testCase.name), testCase.positive);
+    const results = run(inputs);
+    for (const name of names) {
+      const expected = centralDifferences(
+        (values) => run(values).get('scalar')![0]!,
+        inputs,
+        Number(name.slice(1)),
+      );
+      expect(results.get(name)!).toBeAllclose(expected, { relative: 1e-6, absolute: 1e-8 });
+    }
+  });
+});
+
+describe('second derivatives', () => {
+  const twice = operationCases
+    .filter(({ once }) => once !== true)
+    .filter(({ name }) => !/[57]x[57]/.test(name));
+  it.each(twice)('$name', (testCase) => {
+    // The gradient of <direction, gradient of the first input>, as a case of its own.
+    const b = new GraphBuilder();
+    const inputs = testCase.inputs.map((shape, i) => b.input(`x${i}`, shape));
+    const wanted = inputs.filter((_, i) => !testCase.fixed?.includes(i));
+    const y = testCase.build(b, inputs);
+    const seed = b.input('seed', y.shape);
+    const first = differentiate(b, [{ value: y, gradient: seed }], wanted);
+    const directions = first.map((g, i) => b.input(`direction${i}`, g!.shape));
+    const second = differentiate(
+      b,
+      first.map((value, i) => ({ value: value!, gradient: directions[i]! })),
+      wanted,
+    );
+    const dependent: [string, Value][] = [];
+    second.forEach((g, i) => {
+      if (g !== undefined) dependent.push([`x${inputs.indexOf(wanted[i]!)}`, g]);
+    });
+    first.forEach((g, i) => b.output(`first${i}`, g!));
+    dependent.forEach(([name, g]) => b.output(`second ${name}`, g));
+    const graph = b.build();
+    const random = createRandom('second', testCase.name);
+    const values = randomInputs(testCase.inputs, random, testCase.positive);
+    const fixed = new Map<string, Float64Array>([
+      ['seed', Float64Array.from({ length: sizeOf(y.shape) }, () => random.normal())],
+      ...directions.map(
+        (d, i) =>
+          [`direction${i}`, Float64Array.from({ length: sizeOf(d.shape) }, () => random.normal())] as const,
+      ),
+    ]);
+    const run = (data: Float64Array[]): Map<string, Float64Array> => {
+      const results = evaluate(graph, new Map([...fixed, ...data.map((d, i) => [`x${i}`, d] as const)]));
+      return new Map([...results].map(([name, { data: out }]) => [name, out]));
+    };
+    const scalar = (data: Float64Array[]): number => {
+      const results = run(data);
+      return first.reduce((sum, _, i) => {
+        const direction = fixed.get(`direction${i}`)!;
+        return sum + results.get(`first${i}`)!.reduce((s, v, j) => s + v * direction[j]!, 0);
+      }, 0);
+    };
+    const results = run(values);
+    for (const input of wanted) {
+      const i = inputs.indexOf(input);
+      const expected = centralDifferences(scalar, values, i);
+      const actual = results.get(`second x${i}`) ?? new Float64Array(expected.length);
+      expect(actual).toBeAllclose(expected, { relative: 1e-6, absolute: 1e-7 });
+    }
+  });
+});
