@@ -50,16 +50,22 @@ function scalarAndGradients(testCase: OperationCase): {
   };
 }
 
-function centralDifferences(
+/** Compares up to 20 entries of a gradient, drawn by seed, with central differences of `run`. */
+function expectCentralDifferences(
+  actual: Float64Array,
   run: (inputs: Float64Array[]) => number,
   inputs: Float64Array[],
   which: number,
-): Float64Array {
+  random: Random,
+): void {
   const h = 1e-5;
-  return inputs[which]!.map((value, i) => {
+  const entries = random.shuffle([...inputs[which]!.keys()]).slice(0, 20);
+  const expected = entries.map((i) => {
     const at = (v: number): number => run(inputs.map((data, j) => (j === which ? data.with(i, v) : data)));
+    const value = inputs[which]![i]!;
     return (at(value + h) - at(value - h)) / (2 * h);
   });
+  expect(entries.map((i) => actual[i]!)).toBeAllclose(expected, { relative: 1e-6, absolute: 1e-7 });
 }
 
 describe('first derivatives', () => {
@@ -68,12 +74,14 @@ describe('first derivatives', () => {
     const inputs = randomInputs(testCase.inputs, createRandom('inputs', testCase.name), testCase.positive);
     const results = run(inputs);
     for (const name of names) {
-      const expected = centralDifferences(
+      const random = createRandom('entries', testCase.name, name);
+      expectCentralDifferences(
+        results.get(name)!,
         (values) => run(values).get('scalar')![0]!,
         inputs,
         Number(name.slice(1)),
+        random,
       );
-      expect(results.get(name)!).toBeAllclose(expected, { relative: 1e-6, absolute: 1e-8 });
     }
   });
 });
@@ -126,9 +134,8 @@ describe('second derivatives', () => {
     const results = run(values);
     for (const input of wanted) {
       const i = inputs.indexOf(input);
-      const expected = centralDifferences(scalar, values, i);
-      const actual = results.get(`second x${i}`) ?? new Float64Array(expected.length);
-      expect(actual).toBeAllclose(expected, { relative: 1e-6, absolute: 1e-7 });
+      const actual = results.get(`second x${i}`) ?? new Float64Array(values[i]!.length);
+      expectCentralDifferences(actual, scalar, values, i, random);
     }
   });
 });
