@@ -1,0 +1,74 @@
+/**
+ * What a data set is. Three disjoint splits, fixed by `splitSeed`: `train` moves weights and recalibrates batch norm,
+ * `validation` is all that predictors and searches may see, `test` is for final figures.
+ */
+import type { AugmentationPolicy } from './augment/policy.js';
+import type { Image, Size } from './augment/image.js';
+import type { ExampleRef, ImageStore } from './imageStore.js';
+
+export const SPLITS = ['train', 'validation', 'test'] as const;
+export type Split = (typeof SPLITS)[number];
+
+/** Per channel, in units of the pixel range [0, 1]: `normalised = (pixel / 255 - mean) / std`. */
+export interface Normalisation {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/** An image that cannot be decoded: `fail` stops the work with its name, `skip` leaves it out and counts it. */
+export type OnCorrupt = 'skip' | 'fail';
+
+export interface DatasetOptions {
+  /** Which examples fall into which split; independent of a training's seed, so that runs compare. Default 0. */
+  readonly splitSeed?: number;
+  /** Share of `train` that becomes `validation` where the source has a test part of its own. Default 0.1. */
+  readonly validationFraction?: number;
+  /** Default `fail`. */
+  readonly onCorrupt?: OnCorrupt;
+}
+
+/**
+ * A data set as plain JSON: `openDataset(source)` gives the same splits, example for example, in any thread or process
+ * that sees the same files.
+ */
+export interface DatasetSource extends Required<DatasetOptions> {
+  /** Registry name, e.g. `cifar10`. */
+  readonly name: string;
+  /** Folder of its files; where it is found without one, undefined. */
+  readonly path?: string | undefined;
+}
+
+export interface Dataset {
+  readonly name: string;
+  readonly source: DatasetSource;
+  /** Class names; a label is an index into them. */
+  readonly classes: readonly string[];
+  readonly imageChannels: 1 | 3;
+  /** Size of every image, or undefined where sizes vary. */
+  readonly imageSize: Size | undefined;
+  readonly defaultPolicy: AugmentationPolicy;
+  /** How to get at pixels; structured-clone-able, so worker threads open it by themselves. */
+  readonly images: ImageStore;
+
+  /** Number of examples of a split. */
+  splitSize(split: Split): number;
+  /** The examples below throw RangeError for an index outside the split. */
+  label(split: Split, index: number): number;
+  /** What an error message calls the example: a file, or a position in one. */
+  exampleName(split: Split, index: number): string;
+  /** Where `images` has its pixels. */
+  ref(split: Split, index: number): ExampleRef;
+  /** Decoded pixels, uint8 [C, H, W]. Throws UserError naming the file when it cannot be decoded. */
+  decode(split: Split, index: number): Promise<Image<Uint8Array>>;
+  /** Constants of the data set, or computed once over a fixed sample of `train`. */
+  normalisation(): Promise<Normalisation>;
+}
+
+/** A kind of data set: one file in sources/, one line in index.ts. */
+export interface DatasetDefinition {
+  readonly name: string;
+  /** One line for lists: what it is and what its path must hold. */
+  readonly summary: string;
+  /** Throws UserError naming the file and what is wrong with it. */
+  readonly open: (source: DatasetSource) => Promise<Dataset>;
+}
