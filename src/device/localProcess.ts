@@ -1,0 +1,116 @@
+/**
+ * This machine, in a child process of its own: the runtime's threads, allocator and telemetry stay out of ours, a run
+ * that blocks its thread does not block us, and a runtime that hangs or crashes can be replaced.
+ */
+import { fork, spawnSync, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { UserError } from '../util/errors.js';
+import { validate } from '../util/files.js';
+import { scriptUrl } from '../util/scripts.js';
+import { localFingerprint } from './fingerprint.js';
+import { runtimeSettings, type RuntimeSettings } from './profile.js';
+import { measureEventSchema, type DeviceTransport, type MeasureEvent, type MeasureJob } from './transport.js';
+
+const transportSchema = z.strictObject({ kind: z.literal('local-process') });
+
+/** Whether `taskset` (util-linux) is here and may bind to these processors. */
+function canPin(pin: readonly number[]): boolean {
+  return spawnSync('taskset', ['-c', pin.join(','), process.execPath, '--version']).status === 0;
+}
+
+function start(settings: RuntimeSettings): ChildProcess {
+  return fork(fileURLToPath(scriptUrl(import.meta.url, './worker.js')), [], {
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    // Read by the runtime before its first session: no telemetry, no upload thread beside the measurement.
+    env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
+    ...(settings.pin === null
+      ? { execArgv: [] }
+      : { execPath: 'taskset', execArgv: ['-c', settings.pin.join(','), process.execPath] }),
+  });
+}
+
+/** See `DeviceConnection.run`. */
+function runInChild(
+  job: MeasureJob,
+  onEvent: (event: MeasureEvent) => void,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      resolve('it was stopped');
+      return;
+    }
+    const child = start(job.settings);
+    let complete = false;
+    let lost: string | undefined;
+    let problem: Error | undefined;
+    let errorText = '';
+    const stop = (reason: string): void => {
+      lost ??= reason;
+      child.kill('SIGKILL');
+    };
+    const onAbort = (): void => stop('it was stopped');
+    const { timeoutMs } = job.protocol;
+    const watchdog = setTimeout(() => stop(`it gave no sign of life for ${timeoutMs / 1000} s`), timeoutMs);
+    signal?.addEventListener('abort', onAbort, { once: true });
+
+    child.stderr?.on('data', (chunk: Buffer) => {
+      errorText = (errorText + chunk.toString('utf8')).slice(-2000);
+    });
+    child.on('message', (message) => {
+      if (lost !== undefined || problem !== undefined) return;
+      watchdog.refresh();
+      try {
+        const event = validate(message, measureEventSchema, 'the answer of the measuring process');
+        if (event.type === 'done') complete = true;
+        onEvent(event);
+      } catch (error) {
+        problem = error as Error;
+        child.kill('SIGKILL');
+      }
+    });
+    child.on('error', (error) => {
+      lost ??= error.message;
+    });
+    child.on('close', (code, killSignal) => {
+      clearTimeout(watchdog);
+      signal?.removeEventListener('abort', onAbort);
+      if (problem !== undefined) reject(problem);
+      else if (complete) resolve(undefined);
+      else {
+        const end =
+          killSignal === null ? `it ended with code ${code ?? 'none'}` : `it was ended by ${killSignal}`;
+        const said = errorText.trim().split('\n').pop() ?? '';
+        resolve(lost ?? (said === '' ? end : `${end}: ${said}`));
+      }
+    });
+    child.send(job, (error) => {
+      if (error !== null) lost ??= error.message;
+    });
+  });
+}
+
+export const localProcess: DeviceTransport = {
+  kind: 'local-process',
+  connect(profile, logger) {
+    validate(profile.transport, transportSchema, `the device profile "${profile.name}", key "transport"`);
+    let settings = runtimeSettings(profile);
+    if (settings.pin !== null && !canPin(settings.pin)) {
+      logger.warn(`Cannot bind to processors ${settings.pin.join(', ')} with taskset: measuring unbound`);
+      settings = { ...settings, pin: null };
+    }
+    if (settings.precision !== 'float32') {
+      throw new UserError(
+        `Cannot use device "${profile.name}": a local process measures float32: precision is ${settings.precision}`,
+      );
+    }
+    const effective = settings;
+    return Promise.resolve({
+      fingerprint: localFingerprint(effective),
+      run: (job, onEvent, signal) => runInChild({ ...job, settings: effective }, onEvent, signal),
+      close: () => Promise.resolve(),
+    });
+  },
+};

@@ -1,0 +1,126 @@
+/** The result of measuring one model on one device. Small, plain data. */
+import { mean, median, medianAbsoluteDeviation, min } from 'simple-statistics';
+import { z } from 'zod';
+import { earlyStoppingP90, halfWidth95, lag1Autocorrelation, outlierCounts } from './statistics.js';
+
+export const flagSchema = z.enum([
+  /** Run times still moved when the warm-up reached its cap. */
+  'unstableWarmup',
+  /** The sentinel moved during a round of this model, also after doing it again. */
+  'drift',
+  /** The confidence interval was still too wide at the cap. */
+  'notConverged',
+  /** In over 10 % of the samples the process did not get the processor all the time. */
+  'contention',
+  /** Not clearly slower than calling the runtime with an empty model. */
+  'belowOverhead',
+]);
+export type MeasurementFlag = z.infer<typeof flagSchema>;
+
+/** All times in milliseconds of one run, the runtime's calling overhead taken off, except `rawMs` and `firstRunMs`. */
+export const measurementSchema = z.strictObject({
+  /** Median of the rounds' medians. */
+  latencyMs: z.number().positive(),
+  rawMs: z.number().positive(),
+  overheadMs: z.number().nonnegative(),
+  /** By MLPerf's early-stopping rule over samples; null for fewer than 64. A sample is the mean of `repeats` runs. */
+  p90Ms: z.number().nullable(),
+  minMs: z.number(),
+  meanMs: z.number(),
+  madMs: z.number().nonnegative(),
+  /** 95 %, from the rounds' medians; null for one round. */
+  ciMs: z.tuple([z.number(), z.number()]).nullable(),
+  samples: z.number().int().positive(),
+  rounds: z.number().int().positive(),
+  repeats: z.number().int().positive(),
+  lag1: z.number(),
+  mildOutliers: z.number().int().nonnegative(),
+  severeOutliers: z.number().int().nonnegative(),
+  /** Processor time over wall time, all threads; null where the device cannot tell. */
+  cpuPerWall: z.number().nullable(),
+  warmupRuns: z.number().int().positive(),
+  firstRunMs: z.number().nonnegative(),
+  /** The sentinel's median while this model was measured: how fast the machine was then. */
+  sentinelMs: z.number().nonnegative(),
+  /** Rounds thrown away because the sentinel had moved. */
+  redone: z.number().int().nonnegative(),
+  flags: z.array(flagSchema),
+});
+export type LatencyMeasurement = z.infer<typeof measurementSchema>;
+
+/** One sample: means of `repeats` runs, in ms. */
+export interface Sample {
+  readonly wallMs: number;
+  readonly cpuMs?: number;
+}
+
+export interface RawMeasurement {
+  /** Samples of each round, in order. */
+  readonly rounds: readonly (readonly Sample[])[];
+  readonly repeats: number;
+  readonly overheadMs: number;
+  /** The shortest time that the device can tell from 0. */
+  readonly resolutionMs: number;
+  readonly threads: number;
+  readonly warmupRuns: number;
+  readonly firstRunMs: number;
+  readonly sentinelMs: number;
+  readonly redone: number;
+  readonly flags: readonly MeasurementFlag[];
+}
+
+const round6 = (value: number): number => Math.round(value * 1e6) / 1e6;
+
+/** Median of the rounds' medians, and the half-width of its 95 % interval, overhead included. */
+export function roundStatistics(rounds: readonly (readonly Sample[])[]): {
+  median: number;
+  halfWidth: number;
+} {
+  const medians = rounds.map((samples) => median(samples.map(({ wallMs }) => wallMs)));
+  return { median: median(medians), halfWidth: halfWidth95(medians) };
+}
+
+/** One-threaded work that did not have its processor to itself: under 90 % in over 10 % of the samples. */
+function isContended(samples: readonly Sample[], threads: number): boolean {
+  if (threads !== 1) return false;
+  const preempted = samples.filter(({ wallMs, cpuMs }) => cpuMs !== undefined && cpuMs < 0.9 * wallMs);
+  return preempted.length > 0.1 * samples.length;
+}
+
+/** Condenses raw samples. Throws RangeError where there are none. */
+export function summarize(raw: RawMeasurement): LatencyMeasurement {
+  const samples = raw.rounds.flat();
+  if (samples.length === 0) throw new RangeError('Cannot summarize a measurement: it has no samples');
+  const wall = samples.map(({ wallMs }) => wallMs);
+  const { median: rawMs, halfWidth } = roundStatistics(raw.rounds);
+  const net = (value: number): number => round6(value - raw.overheadMs);
+  const latencyMs = Math.max(net(rawMs), round6(raw.resolutionMs), 1e-6);
+  const p90 = earlyStoppingP90(wall);
+  const { mild, severe } = outlierCounts(wall);
+  const cpu = samples.map(({ cpuMs }) => cpuMs).filter((value) => value !== undefined);
+  const flags = new Set(raw.flags);
+  if (isContended(samples, raw.threads)) flags.add('contention');
+  if (rawMs < 2 * raw.overheadMs) flags.add('belowOverhead');
+  return {
+    latencyMs,
+    rawMs: Math.max(round6(rawMs), 1e-6),
+    overheadMs: round6(raw.overheadMs),
+    p90Ms: p90 === null ? null : net(p90),
+    minMs: net(min(wall)),
+    meanMs: net(mean(wall)),
+    madMs: round6(medianAbsoluteDeviation(wall)),
+    ciMs: Number.isFinite(halfWidth) ? [net(rawMs - halfWidth), net(rawMs + halfWidth)] : null,
+    samples: samples.length,
+    rounds: raw.rounds.length,
+    repeats: raw.repeats,
+    lag1: round6(lag1Autocorrelation(wall)),
+    mildOutliers: mild,
+    severeOutliers: severe,
+    cpuPerWall: cpu.length === 0 ? null : round6(mean(cpu) / mean(wall)),
+    warmupRuns: raw.warmupRuns,
+    firstRunMs: round6(raw.firstRunMs),
+    sentinelMs: round6(raw.sentinelMs),
+    redone: raw.redone,
+    flags: [...flags].sort(),
+  };
+}

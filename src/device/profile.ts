@@ -1,0 +1,69 @@
+/** Device profiles: devices/NAME.json says how a device is reached and how models run there. */
+import { readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { z } from 'zod';
+import { unknownName } from '../util/errors.js';
+import { readJson } from '../util/files.js';
+import { packagePath } from '../util/scripts.js';
+
+const cpuNumber = z.number().int().nonnegative();
+
+/** Settings of the runtime that change the numbers; they travel with a job. */
+export const runtimeSettingsSchema = z.strictObject({
+  /** ONNX Runtime execution provider and its options. */
+  provider: z.strictObject({
+    name: z.string().min(1),
+    options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+  }),
+  threads: z.number().int().positive(),
+  /** Images a run. */
+  batch: z.number().int().positive(),
+  precision: z.enum(['float32', 'float16', 'int8']).default('float32'),
+  optimizationLevel: z.enum(['disabled', 'basic', 'extended', 'layout', 'all']),
+  /** Processors that the work is bound to, where the system can do that; null to leave it to the system. */
+  pin: z.array(cpuNumber).nonempty().nullable(),
+  /** Whether idle threads spin: faster on a dedicated device, ruinous on a shared one. */
+  spinning: z.boolean(),
+});
+export type RuntimeSettings = z.infer<typeof runtimeSettingsSchema>;
+
+export const deviceProfileSchema = z.strictObject({
+  format: z.literal('ofakit.device/1'),
+  name: z.string().regex(/^[\w.-]+$/, 'must be letters, digits, ".", "_" or "-"'),
+  description: z.string(),
+  /** `kind` names an entry of transports.ts, which checks the rest. */
+  transport: z.looseObject({ kind: z.string().min(1) }),
+  ...runtimeSettingsSchema.shape,
+});
+export type DeviceProfile = z.infer<typeof deviceProfileSchema>;
+
+export function runtimeSettings(profile: DeviceProfile): RuntimeSettings {
+  const { provider, threads, batch, precision, optimizationLevel, pin, spinning } = profile;
+  return { provider, threads, batch, precision, optimizationLevel, pin, spinning };
+}
+
+/** Names of the profiles in `folder` (default: those that ship with the package), sorted. */
+export function deviceNames(folder = packagePath('devices')): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((file) => file.endsWith('.json'))
+      .map((file) => basename(file, '.json'))
+      .sort();
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * A profile by name, or from a file where `nameOrPath` ends in `.json`. Throws UserError: the known names for an unknown
+ * one, the key that is wrong for a bad file.
+ */
+export async function loadDevice(
+  nameOrPath: string,
+  folder = packagePath('devices'),
+): Promise<DeviceProfile> {
+  if (nameOrPath.endsWith('.json')) return readJson(nameOrPath, deviceProfileSchema);
+  const known = deviceNames(folder);
+  if (!known.includes(nameOrPath)) throw unknownName('device', nameOrPath, known);
+  return readJson(join(folder, `${nameOrPath}.json`), deviceProfileSchema);
+}

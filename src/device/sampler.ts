@@ -1,0 +1,276 @@
+/**
+ * Carries out the timing protocol on anything that can be run and timed: sessions of a runtime, or a replayed trace. It
+ * reads no clock itself, so a replay gives the same result every time.
+ *
+ * Why interleaved: random order over models, round by round, turns slow changes of the machine into noise that the
+ * rounds' spread shows (Google Benchmark's random interleaving). Why a sentinel: it tells when the machine changed.
+ */
+import { median } from 'simple-statistics';
+import { createRandom, type Random } from '../util/random.js';
+import {
+  roundStatistics,
+  summarize,
+  type LatencyMeasurement,
+  type MeasurementFlag,
+  type Sample,
+} from './measurement.js';
+import type { Protocol } from './protocol.js';
+import { isSteady, within } from './statistics.js';
+
+/** Wall and, where known, processor time of a call, in ms. */
+export type Elapsed = Sample;
+
+/** A model that is loaded and can be run. */
+export interface Subject {
+  /** Runs `repeats` times back to back and says how long all of them took. */
+  run(repeats: number): Elapsed | Promise<Elapsed>;
+}
+
+/** A device with its runtime, as the sampler sees it. */
+export interface Bench {
+  readonly timerResolutionMs: number;
+  /** Threads that work on one run. */
+  readonly threads: number;
+  /** As good as no work: its time is the price of a call. */
+  readonly nullModel: Subject;
+  /** Fixed work of a few milliseconds. */
+  readonly sentinel: Subject;
+  /** Loads a model. What it throws concerns that model only. */
+  open(id: string): Subject | Promise<Subject>;
+  close(id: string): void | Promise<void>;
+  pause(ms: number): Promise<void>;
+}
+
+export interface SamplerEvents {
+  /** Sign of life, before anything that may take long; `id` is the model that is to blame if nothing follows. */
+  onStep?(id: string, step: 'load' | 'warmup' | 'round'): void | Promise<void>;
+  onResult(id: string, measurement: LatencyMeasurement): void | Promise<void>;
+  onFailure(id: string, reason: string): void | Promise<void>;
+}
+
+export interface Warmup {
+  readonly runs: number;
+  readonly firstRunMs: number;
+  /** Of the last window. */
+  readonly runMs: number;
+  readonly stable: boolean;
+}
+
+/** Runs until the protocol's warm-up rule is met. */
+export async function warmUp(subject: Subject, rule: Protocol['warmup']): Promise<Warmup> {
+  const recent: number[] = [];
+  let runs = 0;
+  let totalMs = 0;
+  let firstRunMs = 0;
+  for (;;) {
+    const { wallMs } = await subject.run(1);
+    if (runs === 0) firstRunMs = wallMs;
+    runs++;
+    totalMs += wallMs;
+    recent.push(wallMs);
+    if (recent.length > 2 * rule.window) recent.shift();
+    const enough = runs >= rule.minRuns && totalMs >= rule.minMs;
+    const stable = enough && isSteady(recent, rule.window, rule.tolerance);
+    if (stable || totalMs >= rule.maxMs) {
+      return { runs, firstRunMs, runMs: median(recent.slice(-rule.window)), stable };
+    }
+  }
+}
+
+/** Runs per sample, so that one sample is long enough for the timer. */
+export function repeatsFor(
+  runMs: number,
+  bench: Pick<Bench, 'timerResolutionMs'>,
+  protocol: Protocol,
+): number {
+  const { minMs, timerResolutions } = protocol.sample;
+  const wantedMs = Math.max(minMs, timerResolutions * bench.timerResolutionMs);
+  return Math.max(1, Math.ceil(wantedMs / Math.max(runMs, 1e-6)));
+}
+
+async function takeSample(subject: Subject, repeats: number): Promise<Sample> {
+  const { wallMs, cpuMs } = await subject.run(repeats);
+  return { wallMs: wallMs / repeats, ...(cpuMs === undefined ? {} : { cpuMs: cpuMs / repeats }) };
+}
+
+/** One visit to a model. */
+async function takeRound(subject: Subject, repeats: number, protocol: Protocol): Promise<Sample[]> {
+  const { rewarmRuns, minSamples, minMs, maxSamples } = protocol.round;
+  if (rewarmRuns > 0) await subject.run(rewarmRuns);
+  const samples: Sample[] = [];
+  let totalMs = 0;
+  while ((samples.length < minSamples || totalMs < minMs) && samples.length < maxSamples) {
+    const sample = await takeSample(subject, repeats);
+    samples.push(sample);
+    totalMs += sample.wallMs * repeats;
+  }
+  return samples;
+}
+
+async function medianOf(subject: Subject, repeats: number, count: number): Promise<number> {
+  const samples: number[] = [];
+  for (let i = 0; i < count; i++) samples.push((await takeSample(subject, repeats)).wallMs);
+  return median(samples);
+}
+
+/** A model on its way through the rounds. */
+interface Candidate {
+  readonly id: string;
+  readonly subject: Subject;
+  readonly warmup: Warmup;
+  readonly repeats: number;
+  readonly rounds: Sample[][];
+  readonly sentinelMs: number[];
+  readonly flags: Set<MeasurementFlag>;
+  redone: number;
+}
+
+/** One job: the models of `ids` take turns until each is measured. */
+class Session {
+  private readonly sentinelHistory: number[] = [];
+  private sentinelRepeats = 1;
+  private overheadMs = 0;
+  private readonly random: Random;
+
+  constructor(
+    private readonly bench: Bench,
+    private readonly protocol: Protocol,
+    private readonly events: SamplerEvents,
+    seed: number,
+  ) {
+    this.random = createRandom(seed, 'measuring order');
+  }
+
+  async calibrate(): Promise<void> {
+    const { bench, protocol } = this;
+    const empty = await warmUp(bench.nullModel, protocol.warmup);
+    this.overheadMs = await medianOf(bench.nullModel, repeatsFor(empty.runMs, bench, protocol), 21);
+    const sentinel = await warmUp(bench.sentinel, protocol.warmup);
+    this.sentinelRepeats = repeatsFor(sentinel.runMs, bench, protocol);
+    this.sentinelHistory.push(await this.readSentinel());
+  }
+
+  private readSentinel(): Promise<number> {
+    return medianOf(this.bench.sentinel, this.sentinelRepeats, this.protocol.sentinel.samples);
+  }
+
+  /** Calls `work`; what it throws is the model's failure and nobody else's. */
+  private async attempt<T>(id: string, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      await this.events.onFailure(id, error instanceof Error ? error.message : String(error));
+      await this.bench.close(id);
+      return undefined;
+    }
+  }
+
+  open(id: string): Promise<Candidate | undefined> {
+    const { bench, protocol, events } = this;
+    return this.attempt(id, async () => {
+      await events.onStep?.(id, 'load');
+      const subject = await bench.open(id);
+      await events.onStep?.(id, 'warmup');
+      const warmup = await warmUp(subject, protocol.warmup);
+      const repeats = repeatsFor(warmup.runMs, bench, protocol);
+      const flags = new Set<MeasurementFlag>(warmup.stable ? [] : ['unstableWarmup']);
+      return { id, subject, warmup, repeats, rounds: [], sentinelMs: [], flags, redone: 0 };
+    });
+  }
+
+  /**
+   * One round over a few models, then the sentinel. Where it moved, the round is done again after a pause; where it
+   * keeps moving, the last try counts and is flagged. Returns the models that are still alive.
+   */
+  private async stretch(candidates: readonly Candidate[]): Promise<Candidate[]> {
+    const { tolerance, cooldownMs, maxRedo } = this.protocol.sentinel;
+    for (let redo = 0; ; redo++) {
+      const taken: { candidate: Candidate; samples: Sample[] }[] = [];
+      for (const candidate of candidates) {
+        const samples = await this.attempt(candidate.id, async () => {
+          await this.events.onStep?.(candidate.id, 'round');
+          return takeRound(candidate.subject, candidate.repeats, this.protocol);
+        });
+        if (samples !== undefined) taken.push({ candidate, samples });
+      }
+      const reading = await this.readSentinel();
+      const steady = within(reading, median(this.sentinelHistory), tolerance);
+      if (steady || redo >= maxRedo) {
+        this.sentinelHistory.push(reading);
+        for (const { candidate, samples } of taken) {
+          candidate.rounds.push(samples);
+          candidate.sentinelMs.push(reading);
+          if (!steady) candidate.flags.add('drift');
+        }
+        return taken.map(({ candidate }) => candidate);
+      }
+      candidates = taken.map(({ candidate }) => candidate);
+      for (const candidate of candidates) candidate.redone++;
+      await this.bench.pause(cooldownMs);
+    }
+  }
+
+  /** One round over all, in a new random order. Returns those that need another. */
+  async round(candidates: readonly Candidate[]): Promise<Candidate[]> {
+    const order = this.random.shuffle(candidates);
+    const unfinished: Candidate[] = [];
+    const { every } = this.protocol.sentinel;
+    for (let start = 0; start < order.length; start += every) {
+      for (const candidate of await this.stretch(order.slice(start, start + every))) {
+        if (this.isFinished(candidate)) await this.report(candidate);
+        else unfinished.push(candidate);
+      }
+    }
+    return unfinished;
+  }
+
+  private isFinished({ rounds, repeats, flags }: Candidate): boolean {
+    const { min, max, ciTarget, maxModelMs } = this.protocol.rounds;
+    if (rounds.length < min) return false;
+    const { median: latencyMs, halfWidth } = roundStatistics(rounds);
+    if (halfWidth <= ciTarget * latencyMs) return true;
+    const spentMs = rounds.flat().reduce((total, { wallMs }) => total + wallMs * repeats, 0);
+    if (rounds.length < max && spentMs < maxModelMs) return false;
+    flags.add('notConverged');
+    return true;
+  }
+
+  private async report(candidate: Candidate): Promise<void> {
+    const { id, rounds, repeats, warmup, sentinelMs, redone, flags } = candidate;
+    const measurement = summarize({
+      rounds,
+      repeats,
+      overheadMs: this.overheadMs,
+      resolutionMs: this.bench.timerResolutionMs / repeats,
+      threads: this.bench.threads,
+      warmupRuns: warmup.runs,
+      firstRunMs: warmup.firstRunMs,
+      sentinelMs: median(sentinelMs),
+      redone,
+      flags: [...flags],
+    });
+    await this.events.onResult(id, measurement);
+    await this.bench.close(id);
+  }
+}
+
+/**
+ * Measures the models one after the other's rounds, in an order drawn from `seed`; each is reported as soon as it is
+ * done. Throws only what the bench's null model and sentinel throw.
+ */
+export async function sampleModels(
+  bench: Bench,
+  ids: readonly string[],
+  protocol: Protocol,
+  seed: number,
+  events: SamplerEvents,
+): Promise<void> {
+  const session = new Session(bench, protocol, events, seed);
+  await session.calibrate();
+  let candidates: Candidate[] = [];
+  for (const id of ids) {
+    const candidate = await session.open(id);
+    if (candidate !== undefined) candidates.push(candidate);
+  }
+  while (candidates.length > 0) candidates = await session.round(candidates);
+}

@@ -1,0 +1,116 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { measureModels, type ModelToMeasure } from '../../src/device/measure.js';
+import { measurementSchema, type LatencyMeasurement } from '../../src/device/measurement.js';
+import { loadDevice } from '../../src/device/profile.js';
+import { protocolByName, type Protocol } from '../../src/device/protocol.js';
+import { nullModel, sentinelModel } from '../../src/device/referenceModels.js';
+import { connectDevice } from '../../src/device/transports.js';
+import { InterruptedError, UserError } from '../../src/util/errors.js';
+
+/** As little as the protocol's rules allow: nothing here judges the figures. */
+const brief: Protocol = {
+  ...protocolByName('quick'),
+  warmup: { minRuns: 10, minMs: 0, window: 5, tolerance: 0.03, maxMs: 20 },
+  round: { rewarmRuns: 1, minSamples: 3, minMs: 0, maxSamples: 5 },
+  rounds: { min: 2, max: 2, ciTarget: 0.5, maxModelMs: 1000 },
+  sentinel: { every: 10, samples: 3, tolerance: 0.05, cooldownMs: 1, maxRedo: 0 },
+};
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ofakit-device-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe('a local process', () => {
+  it('measures models from bytes, a file and a function with one and two threads; a broken one fails alone', async () => {
+    const path = join(folder, 'model.onnx');
+    await writeFile(path, sentinelModel());
+    const models: ModelToMeasure[] = [
+      { id: 'bytes', onnx: sentinelModel() },
+      { id: 'broken', onnx: new Uint8Array([1, 2, 3]) },
+      { id: 'file', onnx: path },
+      { id: 'function', onnx: nullModel },
+    ];
+    for (const name of ['local-cpu', 'local-cpu-2t']) {
+      const order: string[] = [];
+      const failures: string[] = [];
+      const results = await measureModels(await loadDevice(name), models, brief, {
+        onResult: (id) => void order.push(id),
+        onFailure: (id, reason) => void failures.push(`${id}: ${reason}`),
+      });
+      expect([...results.keys()].sort()).toEqual(['bytes', 'file', 'function']);
+      expect(order).toEqual([...results.keys()]);
+      expect(failures).toHaveLength(1);
+      expect(failures[0]).toMatch(/^broken: .*protobuf/);
+      for (const measurement of results.values()) {
+        expect(measurementSchema.parse(measurement).latencyMs).toBeGreaterThan(0);
+        expect(measurement).toMatchObject({ rounds: 2, p90Ms: null });
+        expect(measurement.samples).toBeGreaterThanOrEqual(6);
+        expect(measurement.cpuPerWall).toBeGreaterThan(0);
+      }
+      // Work costs more than none.
+      expect(results.get('bytes')!.latencyMs).toBeGreaterThan(results.get('function')!.latencyMs);
+    }
+  });
+
+  it('replaces a process that hangs, and goes on with the others', async () => {
+    const failures = new Map<string, string>();
+    // No run of the sentinel fits into the time that a step may take here; `stuck` never ends its warm-up.
+    const protocol: Protocol = {
+      ...brief,
+      timeoutMs: 3000,
+      warmup: { ...brief.warmup, maxMs: 1e9, minMs: 1e9 },
+    };
+    const results = await measureModels(
+      await loadDevice('local-cpu'),
+      [{ id: 'stuck', onnx: sentinelModel() }],
+      // The null model and the sentinel warm up by the same rule: the process never begins a model.
+      protocol,
+      { onFailure: (id, reason) => void failures.set(id, reason) },
+    ).catch((error: unknown) => error);
+    expect(results).toBeInstanceOf(UserError);
+    expect((results as Error).message).toContain('no sign of life for 3 s');
+    expect(failures.size).toBe(0);
+  });
+
+  it('hands over what is finished before it is interrupted', async () => {
+    const controller = new AbortController();
+    const kept = new Map<string, LatencyMeasurement>();
+    const models = Array.from({ length: 6 }, (_, i) => ({ id: `model ${i}`, onnx: nullModel() }));
+    await expect(
+      measureModels(
+        await loadDevice('local-cpu'),
+        models,
+        { ...brief, interleave: 2 },
+        {
+          signal: controller.signal,
+          onResult: (id, measurement) => {
+            kept.set(id, measurement);
+            if (kept.size === 3) controller.abort();
+          },
+        },
+      ),
+    ).rejects.toThrow(InterruptedError);
+    expect(kept.size).toBeGreaterThanOrEqual(3);
+    expect(kept.size).toBeLessThan(6);
+  });
+
+  it('refuses a provider that is not there, with the reason', async () => {
+    const profile = { ...(await loadDevice('local-cpu')), provider: { name: 'xnnpack', options: {} } };
+    await expect(measureModels(profile, [{ id: 'a', onnx: nullModel() }], brief)).rejects.toThrow(
+      /Cannot measure on device "local-cpu": .*xnnpack/,
+    );
+  });
+
+  it('binds to processors where it can, and records where it cannot', async () => {
+    const profile = await loadDevice('local-cpu');
+    const impossible = await connectDevice({ ...profile, pin: [4095] });
+    expect(impossible.fingerprint.settings.pin).toBeNull();
+    const results = await measureModels({ ...profile, pin: [0] }, [{ id: 'a', onnx: nullModel() }], brief);
+    expect(results.size).toBe(1);
+  });
+});

@@ -1,0 +1,208 @@
+import { readFileSync } from 'node:fs';
+import { median } from 'simple-statistics';
+import { describe, expect, it } from 'vitest';
+import { measurementSchema } from '../../src/device/measurement.js';
+import { protocolByName, protocols, protocolSchema } from '../../src/device/protocol.js';
+import { warmUp } from '../../src/device/sampler.js';
+import { createRandom } from '../../src/util/random.js';
+import { sharedData } from '../support/sharedData.js';
+import { plainProtocol, replay, ReplayBench, type Trace } from './replay.js';
+
+const constant =
+  (ms: number): Trace =>
+  () =>
+    ms;
+
+const fpga = sharedData('ofa-mbv3-fpga-samples.csv');
+
+describe.skipIf(fpga === undefined)('replay of a recorded accelerator', () => {
+  const traces = new Map(
+    readFileSync(fpga ?? '/dev/null', 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.split(',') as [string, string, string])
+      .filter(([run]) => run === 'run2_all')
+      .map(([, block, samples]) => [block, samples.split(' ').map((us) => Number(us) / 1000)] as const),
+  );
+  const bench = (): ReplayBench =>
+    new ReplayBench(
+      new Map([...traces].map(([block, times]) => [block, (run: number): number => times[run]!])),
+    );
+
+  it('finds 97 blocks warm after at most 14 runs', async () => {
+    expect(traces.size).toBe(97);
+    for (const times of traces.values()) {
+      let run = 0;
+      const warm = await warmUp({ run: () => ({ wallMs: times[run++]! }) }, plainProtocol().warmup);
+      expect(warm.stable).toBe(true);
+      expect(warm.runs).toBeGreaterThanOrEqual(10);
+      expect(warm.runs).toBeLessThanOrEqual(14);
+      expect(warm.firstRunMs).toBe(times[0]);
+    }
+  });
+
+  it('has the 500-run median within 0.6 % after 100 samples, on every block', async () => {
+    const { results } = await replay(bench(), [...traces.keys()], plainProtocol());
+    expect(results.size).toBe(97);
+    for (const [block, { latencyMs, samples }] of results) {
+      expect(samples).toBe(100);
+      expect(Math.abs(latencyMs / median([...traces.get(block)!]) - 1)).toBeLessThan(0.006);
+    }
+  });
+
+  it('gives the same numbers again', async () => {
+    const ids = [...traces.keys()];
+    const first = await replay(bench(), ids, plainProtocol(), 3);
+    const second = await replay(bench(), ids, plainProtocol(), 3);
+    expect(second.results).toEqual(first.results);
+  });
+});
+
+describe('sampleModels', () => {
+  it('keeps the presets valid', () => {
+    for (const protocol of protocols.values()) expect(protocolSchema.parse(protocol)).toEqual(protocol);
+    expect(() => protocolByName('hasty')).toThrow('known are quick, standard');
+  });
+
+  it('takes the price of a call off', async () => {
+    const bench = new ReplayBench(new Map([['a', constant(3)]]), () => 2, 0.25);
+    const { results } = await replay(bench, ['a'], plainProtocol());
+    const a = measurementSchema.parse(results.get('a'));
+    expect(a).toMatchObject({
+      latencyMs: 2.75,
+      rawMs: 3,
+      overheadMs: 0.25,
+      minMs: 2.75,
+      p90Ms: 2.75,
+      flags: [],
+    });
+    expect(a).toMatchObject({ rounds: 5, samples: 100, ciMs: [2.75, 2.75], sentinelMs: 2, madMs: 0 });
+  });
+
+  it('never reports 0, and flags what is not clearly above the price of a call', async () => {
+    const bench = new ReplayBench(new Map([['a', constant(0.2)]]), () => 2, 0.25);
+    const { results } = await replay(bench, ['a'], plainProtocol());
+    expect(results.get('a')!.latencyMs).toBeGreaterThan(0);
+    expect(results.get('a')!.flags).toEqual(['belowOverhead']);
+  });
+
+  it('repeats short runs until a sample is long enough', async () => {
+    const protocol = plainProtocol({ sample: { minMs: 1, timerResolutions: 200 } });
+    const { results } = await replay(new ReplayBench(new Map([['a', constant(0.03)]])), ['a'], protocol);
+    expect(results.get('a')).toMatchObject({ repeats: 34, latencyMs: 0.03 });
+  });
+
+  it('warms up until times settle, and says when they never do', async () => {
+    const rule = { ...plainProtocol().warmup, maxMs: 200 };
+    // 20 runs that fall, then flat.
+    let run = 0;
+    const falling = await warmUp({ run: () => ({ wallMs: Math.max(1, 3 - 0.1 * run++) }) }, rule);
+    expect(falling).toMatchObject({ stable: true, firstRunMs: 3 });
+    expect(falling.runs).toBeGreaterThan(20);
+    let other = 0;
+    const jumping = await warmUp({ run: () => ({ wallMs: 2 ** Math.floor(other++ / 5) }) }, rule);
+    expect(jumping.stable).toBe(false);
+    const bench = new ReplayBench(new Map([['a', (n) => 1.01 ** n]]));
+    const capped = plainProtocol({ warmup: { ...rule, maxMs: 50 } });
+    expect((await replay(bench, ['a'], capped)).results.get('a')!.flags).toContain('unstableWarmup');
+  });
+
+  it('interleaves models in an order that changes from round to round and follows the seed', async () => {
+    const traces = new Map(['a', 'b', 'c', 'd', 'e', 'f'].map((id) => [id, constant(1)]));
+    const visits = async (seed: number): Promise<string[]> => {
+      const bench = new ReplayBench(traces);
+      await replay(bench, [...traces.keys()], plainProtocol(), seed);
+      const order = bench.log.filter((name) => traces.has(name)).slice(-5 * 6 * 20);
+      return Array.from({ length: 5 }, (_, r) =>
+        order
+          .slice(r * 120, (r + 1) * 120)
+          .filter((_, i) => i % 20 === 0)
+          .join(''),
+      );
+    };
+    const rounds = await visits(1);
+    for (const round of rounds) expect([...round].sort().join('')).toBe('abcdef');
+    expect(new Set(rounds).size).toBeGreaterThan(1);
+    expect(await visits(1)).toEqual(rounds);
+    expect(await visits(2)).not.toEqual(rounds);
+  });
+
+  it('goes on until the interval is narrow, or says that it is not', async () => {
+    const random = createRandom('noise');
+    const noisy =
+      (spread: number): Trace =>
+      () =>
+        5 * (1 + spread * (random.float() - 0.5));
+    const protocol = plainProtocol({ rounds: { min: 3, max: 9, ciTarget: 0.01, maxModelMs: 1e9 } });
+    const bench = new ReplayBench(
+      new Map([
+        ['calm', noisy(0.005)],
+        // Each round at another level.
+        ['wild', (run) => [5, 9, 4, 8, 6][Math.floor(run / 20) % 5]!],
+      ]),
+    );
+    const { results } = await replay(bench, ['calm', 'wild'], protocol);
+    expect(results.get('calm')).toMatchObject({ rounds: 3, flags: [] });
+    expect(results.get('wild')!.rounds).toBe(9);
+    expect(results.get('wild')!.flags).toContain('notConverged');
+  });
+
+  it('does a round again after a pause when the sentinel has moved, without a flag when that helps', async () => {
+    // Between 600 and the first pause the machine is a third slower.
+    const slow = (bench: ReplayBench): boolean => bench.nowMs > 600 && bench.pauses.length === 0;
+    const bench: ReplayBench = new ReplayBench(new Map([['a', () => (slow(bench) ? 4 : 3)]]), (b) =>
+      slow(b) ? 2.7 : 2,
+    );
+    const { results } = await replay(
+      bench,
+      ['a'],
+      plainProtocol({ rounds: { min: 9, max: 9, ciTarget: 0.01, maxModelMs: 1e9 } }),
+    );
+    expect(bench.pauses).toEqual([protocolByName('standard').sentinel.cooldownMs]);
+    expect(results.get('a')).toMatchObject({ latencyMs: 3, redone: 1, rounds: 9, meanMs: 3, flags: [] });
+  });
+
+  it('flags drift that stays', async () => {
+    const bench = new ReplayBench(new Map([['a', constant(3)]]), (b) => (b.nowMs > 300 ? 2.7 : 2));
+    const { results } = await replay(bench, ['a'], plainProtocol());
+    expect(results.get('a')!.flags).toEqual(['drift']);
+    expect(results.get('a')!.redone).toBeGreaterThanOrEqual(2);
+  });
+
+  it('flags a process that did not have its processor', async () => {
+    const bench = new ReplayBench(new Map([['a', constant(3)]]));
+    bench.cpuShare = 0.7;
+    const { results } = await replay(bench, ['a'], plainProtocol());
+    expect(results.get('a')).toMatchObject({ cpuPerWall: 0.7, flags: ['contention'] });
+  });
+
+  it('lets a model fail alone', async () => {
+    const bench = new ReplayBench(
+      new Map<string, Trace>([
+        ['good', constant(1)],
+        [
+          'dies',
+          (run) => {
+            if (run > 40) throw new Error('out of memory');
+            return 1;
+          },
+        ],
+      ]),
+    );
+    const { results, failures } = await replay(bench, ['good', 'missing', 'dies'], plainProtocol());
+    expect([...results.keys()]).toEqual(['good']);
+    expect(Object.fromEntries(failures)).toEqual({ missing: 'no such trace', dies: 'out of memory' });
+    expect([...bench.closed].sort()).toEqual(['dies', 'good', 'missing']);
+  });
+
+  it('keeps outliers in, and counts them', async () => {
+    const bench = new ReplayBench(new Map([['a', (run) => (run % 10 === 9 ? 30 : 3 + (run % 3) * 0.01)]]));
+    const { results } = await replay(bench, ['a'], plainProtocol());
+    const { severeOutliers, meanMs, latencyMs, p90Ms } = results.get('a')!;
+    expect(severeOutliers).toBe(10);
+    expect(meanMs).toBeGreaterThan(5.5);
+    expect(latencyMs).toBeCloseTo(3.01, 5);
+    expect(p90Ms).toBe(30);
+  });
+});
