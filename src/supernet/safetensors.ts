@@ -99,7 +99,6 @@ const tensorInfo = z.strictObject({
   shape: z.array(integer),
   data_offsets: z.tuple([integer, integer]),
 });
-const metadataSchema = z.record(z.string(), z.string());
 
 interface Entry {
   readonly name: string;
@@ -188,13 +187,17 @@ function parseHeader(
       entries.push(parseEntry(name, value, fail));
       continue;
     }
-    const parsed = metadataSchema.safeParse(value);
-    if (!parsed.success)
-      return fail(`"${METADATA}" must map names to texts`, parsed.error.issues[0]!.message);
-    metadata = parsed.data;
+    // By hand, as a zod record drops a key "__proto__".
+    if (!isTextMap(value)) return fail(`"${METADATA}" must map names to texts`, 'it does not');
+    metadata = value;
   }
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   return { entries, metadata };
+}
+
+function isTextMap(value: unknown): value is Record<string, string> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((text) => typeof text === 'string');
 }
 
 function parseEntry(name: string, value: unknown, fail: (wanted: string, current: string) => never): Entry {
