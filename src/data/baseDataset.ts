@@ -55,7 +55,7 @@ export function createDataset(parts: DatasetParts): Dataset {
     ref: (split, index) => parts.refAt(positionOf(split, index)),
     decode: async (split, index) => {
       const position = positionOf(split, index);
-      reader ??= openImages(images, 0);
+      reader ??= openImages(images);
       try {
         return await reader.read(parts.refAt(position));
       } catch (cause) {

@@ -23,7 +23,7 @@ export async function openBatchPool(context: BatchContext, workers: number): Pro
     maxThreads: workers,
     // A worker that sleeps in Atomics.wait between tasks would hold up the image decoder's callbacks.
     atomics: 'disabled',
-    workerData: { ...context, cacheBytes: Math.floor(context.cacheBytes / workers) },
+    workerData: context,
   });
   return {
     make: (task) => pool.run(task) as Promise<BatchPixels>,

@@ -5,14 +5,15 @@ import { normaliseInto } from './augment/image.js';
 import { augment, prepareForEvaluation, type AugmentationPolicy } from './augment/policy.js';
 import type { Normalisation } from './dataset.js';
 import { DecodeError, openImages, type ExampleRef, type ImageReader, type ImageStore } from './imageStore.js';
+import type { PixelCacheMemory } from './pixelCache.js';
 
 /** What all batches of a loader share; given to a worker once. */
 export interface BatchContext {
   readonly images: ImageStore;
   readonly policy: AugmentationPolicy;
   readonly normalisation: Normalisation;
-  /** Bytes of decoded files that one thread keeps. */
-  readonly cacheBytes: number;
+  /** Where threads keep decoded files; images in memory need none. */
+  readonly cache: PixelCacheMemory | undefined;
 }
 
 export interface BatchTask {
@@ -49,7 +50,7 @@ export interface BatchMaker {
 const DECODES_AT_ONCE = 8;
 
 export function createBatchMaker(context: BatchContext): BatchMaker {
-  const reader = openImages(context.images, context.cacheBytes);
+  const reader = openImages(context.images, context.cache);
   return { make: (task) => makeBatch(context, reader, task) };
 }
 

@@ -2,11 +2,17 @@
  * Where pixels are: a description that crosses into worker threads, and a reader opened from it. Two kinds serve every
  * data set: images that fit in memory, shared by all threads, and files that are decoded when they are asked for.
  */
+import { readFile } from 'node:fs/promises';
 import { fromInterleaved, type Image } from './augment/image.js';
-import { LruCache } from './lruCache.js';
+import { PixelCache, type PixelCacheMemory } from './pixelCache.js';
 
-/** Position in a memory store, or path relative to a file store's root. */
-export type ExampleRef = number | string;
+/** One image of a store. */
+export interface ExampleRef {
+  /** Place among all examples of the data set, whatever their split. */
+  readonly position: number;
+  /** Path relative to a file store's root. */
+  readonly file?: string;
+}
 
 /** Images of one size, decoded once. `pixels`: uint8 [count, C, H, W]. */
 export interface MemoryStore {
@@ -21,6 +27,8 @@ export interface MemoryStore {
 export interface FileStore {
   readonly kind: 'files';
   readonly root: string;
+  /** Number of files. */
+  readonly count: number;
   readonly channels: 3;
   /** Photos whose shorter side is longer are shrunk to it while they are decoded. */
   readonly maxShortSide: number;
@@ -29,7 +37,7 @@ export interface FileStore {
 export type ImageStore = MemoryStore | FileStore;
 
 export interface ImageReader {
-  /** Pixels of one image. Throws (or rejects with) DecodeError. */
+  /** Pixels of one image, not to be written to. Throws (or rejects with) DecodeError. */
   read(ref: ExampleRef): Image<Uint8Array> | Promise<Image<Uint8Array>>;
 }
 
@@ -38,40 +46,33 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError';
 }
 
-type Openers = {
-  readonly [K in ImageStore['kind']]: (
-    store: Extract<ImageStore, { kind: K }>,
-    cacheBytes: number,
-  ) => ImageReader;
-};
-
-const openers: Openers = { memory: openMemory, files: openFiles };
-
-/** `cacheBytes`: how much decoded pixel data of files is kept for the next epoch. */
-export function openImages(store: ImageStore, cacheBytes: number): ImageReader {
-  return store.kind === 'memory' ? openers.memory(store, cacheBytes) : openers.files(store, cacheBytes);
+/** `cache`: where decoded files are kept for the next epoch. */
+export function openImages(store: ImageStore, cache?: PixelCacheMemory): ImageReader {
+  return store.kind === 'memory' ? openMemory(store) : openFiles(store, cache);
 }
 
 function openMemory({ channels, height, width, pixels }: MemoryStore): ImageReader {
   const bytes = channels * height * width;
   const all = new Uint8Array(pixels);
   return {
-    read(ref) {
-      const start = Number(ref) * bytes;
-      return { channels, height, width, data: all.subarray(start, start + bytes) };
-    },
+    read: ({ position }) => ({
+      channels,
+      height,
+      width,
+      data: all.subarray(position * bytes, (position + 1) * bytes),
+    }),
   };
 }
 
-function openFiles(store: FileStore, cacheBytes: number): ImageReader {
-  const cache = new LruCache<Image<Uint8Array>>(cacheBytes, (image) => image.data.byteLength);
+function openFiles(store: FileStore, memory: PixelCacheMemory | undefined): ImageReader {
+  const cache = memory && new PixelCache(memory, store.channels);
   return {
-    read(ref) {
-      const path = `${store.root}/${ref}`;
-      const known = cache.get(path);
+    read({ position, file }) {
+      const known = cache?.get(position);
       if (known !== undefined) return known;
-      return decodeFile(path, store).then((image) => {
-        cache.set(path, image);
+      if (file === undefined) throw new TypeError('Cannot read an image file: the reference must name it');
+      return decodeFile(`${store.root}/${file}`, store.maxShortSide).then((image) => {
+        cache?.set(position, image);
         return image;
       });
     },
@@ -82,27 +83,23 @@ function openFiles(store: FileStore, cacheBytes: number): ImageReader {
  * JPEG, PNG or WebP to uint8 [3, H, W] in sRGB: grey is spread to three channels, alpha dropped, and the camera's
  * orientation applied. sharp is loaded at the first call.
  */
-async function decodeFile(path: string, { maxShortSide }: FileStore): Promise<Image<Uint8Array>> {
+async function decodeFile(path: string, maxShortSide: number): Promise<Image<Uint8Array>> {
   const { default: sharp } = await import('sharp');
   try {
-    // Every truncated or damaged file must be seen, not filled up with grey: hence the strict failOn.
-    const input = sharp(path, { failOn: 'truncated' });
-    const { width, height } = await input.metadata();
-    const shrink = Math.min(width, height) > maxShortSide;
-    const pipeline = shrink
-      ? input.autoOrient().resize(maxShortSide, maxShortSide, { fit: 'outside' })
-      : input.autoOrient();
-    const { data, info } = await pipeline
+    // A truncated or damaged file must be seen, not filled up with grey: hence the strict failOn.
+    const { data, info } = await sharp(await readFile(path), { failOn: 'truncated', sequentialRead: true })
+      .autoOrient()
+      .resize(maxShortSide, maxShortSide, { fit: 'outside', withoutEnlargement: true })
       .toColourspace('srgb')
       .removeAlpha()
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
-    const size = { height: info.height, width: info.width };
-    if (info.channels === 3) return fromInterleaved(data, 3, size);
-    const grey = fromInterleaved(data, info.channels, size).data.subarray(0, size.height * size.width);
-    const spread = new Uint8Array(3 * grey.length);
-    for (let c = 0; c < 3; c++) spread.set(grey, c * grey.length);
-    return { channels: 3, ...size, data: spread };
+    const { channels, height, width } = info;
+    const image = fromInterleaved(data, channels, { height, width });
+    if (channels === 3) return image;
+    const spread = new Uint8Array(3 * height * width);
+    for (let c = 0; c < 3; c++) spread.set(image.data.subarray(0, height * width), c * height * width);
+    return { channels: 3, height, width, data: spread };
   } catch (cause) {
     throw new DecodeError((cause as Error).message.replace(/\s+/g, ' ').trim(), { cause });
   }

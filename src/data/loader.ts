@@ -9,6 +9,7 @@ import type { AugmentationPolicy } from './augment/policy.js';
 import { openBatchPool } from './batchPool.js';
 import { BatchSource, type Batch, type Chance } from './batchSource.js';
 import type { Dataset, Normalisation, Split } from './dataset.js';
+import { createPixelCacheMemory } from './pixelCache.js';
 
 export interface LoaderOptions {
   readonly dataset: Dataset;
@@ -21,7 +22,7 @@ export interface LoaderOptions {
   readonly policy?: AugmentationPolicy;
   /** Default: the data set's own. */
   readonly normalisation?: Normalisation;
-  /** Memory for decoded image files, all threads together. Default 256 MiB; data sets in memory need none. */
+  /** Memory for decoded image files, shared by all threads. Default 256 MiB; data sets in memory need none. */
   readonly cacheBytes?: number;
   /** Told once about every image that is skipped. */
   readonly logger?: Logger;
@@ -87,12 +88,16 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
     );
   }
   const normalisation = options.normalisation ?? (await dataset.normalisation());
+  const { images } = dataset;
   const pool = await openBatchPool(
     {
-      images: dataset.images,
+      images,
       policy: options.policy ?? dataset.defaultPolicy,
       normalisation,
-      cacheBytes: options.cacheBytes ?? DEFAULT_CACHE_BYTES,
+      cache:
+        images.kind === 'files'
+          ? createPixelCacheMemory(images.count, options.cacheBytes ?? DEFAULT_CACHE_BYTES)
+          : undefined,
     },
     options.workers ?? 1,
   );

@@ -79,7 +79,7 @@ export const cifar10: DatasetDefinition = {
       images: { kind: 'memory', channels: 3, height: SIDE, width: SIDE, pixels },
       labels,
       splits: splitTrain(labels, (i) => i >= firstTest, source.validationFraction, source.splitSeed),
-      refAt: (position) => position,
+      refAt: (position) => ({ position }),
       nameAt: (position) => {
         const origin = origins.findLast(({ first }) => first <= position)!;
         return `${origin.path} record ${position - origin.first}`;

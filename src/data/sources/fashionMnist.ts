@@ -106,7 +106,7 @@ async function openIn(folder: string, source: DatasetSource): Promise<Dataset> {
     images: { kind: 'memory', channels: 1, height: 28, width: 28, pixels },
     labels,
     splits: splitTrain(labels, (i) => i >= firstTest, source.validationFraction, source.splitSeed),
-    refAt: (position) => position,
+    refAt: (position) => ({ position }),
     nameAt: (position) =>
       position < firstTest ? `${train.path} image ${position}` : `${test.path} image ${position - firstTest}`,
     normalisation: () => Promise.resolve({ mean: [0.286], std: [0.353] }),

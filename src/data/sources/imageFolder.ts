@@ -160,7 +160,13 @@ export const imageFolder: DatasetDefinition = {
       splits.train.slice(0, SIZE_SAMPLE).map((position) => files[position]!),
     );
     const small = size !== undefined && Math.max(size.height, size.width) <= SMALL_SIDE;
-    const images: FileStore = { kind: 'files', root, channels: 3, maxShortSide: MAX_SHORT_SIDE };
+    const images: FileStore = {
+      kind: 'files',
+      root,
+      count: files.length,
+      channels: 3,
+      maxShortSide: MAX_SHORT_SIDE,
+    };
     return createDataset({
       source,
       classes,
@@ -169,7 +175,7 @@ export const imageFolder: DatasetDefinition = {
       images,
       labels,
       splits,
-      refAt: (position) => files[position]!,
+      refAt: (position) => ({ position, file: files[position]! }),
       nameAt: (position) => `${root}/${files[position]!}`,
       normalisation: measureNormalisation,
     });

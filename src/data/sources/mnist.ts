@@ -66,7 +66,7 @@ export const mnist: DatasetDefinition = {
       images: { kind: 'memory', channels: 1, height: SIDE, width: SIDE, pixels },
       labels,
       splits: splitAll(labels, source.splitSeed),
-      refAt: (position) => position,
+      refAt: (position) => ({ position }),
       nameAt: (position) => `mnist digit ${position}`,
       normalisation: () => Promise.resolve({ mean: [0.1307], std: [0.3081] }),
     });
