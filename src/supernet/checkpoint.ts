@@ -76,6 +76,8 @@ const realDisk: CheckpointDisk = {
   },
 };
 
+type ReadFile = (path: string) => Promise<Uint8Array>;
+
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
@@ -128,14 +130,15 @@ export async function saveCheckpoint(
 
 /**
  * Loads the checkpoint of `folder`. Throws UserError naming the file that is missing, damaged or of another kind, and
- * every tensor that does not fit the space. May be called while another process saves.
+ * every tensor that does not fit the space. May be called while another process saves. `read` reads the tensor files; tests
+ * let things happen there.
  */
-export async function loadCheckpoint(folder: string): Promise<LoadedCheckpoint> {
+export async function loadCheckpoint(folder: string, read: ReadFile = readBytes): Promise<LoadedCheckpoint> {
   const path = join(folder, CHECKPOINT_FILE);
   let content = await readJson(path, checkpointSchema);
   for (;;) {
     try {
-      return await loadNamed(folder, content);
+      return await loadNamed(folder, content, read);
     } catch (error) {
       // A save may have removed the files between the reading of the JSON and theirs; then the JSON has changed.
       const again = await readJson(path, checkpointSchema);
@@ -150,10 +153,11 @@ export async function loadCheckpoint(folder: string): Promise<LoadedCheckpoint> 
 async function loadNamed(
   folder: string,
   content: z.infer<typeof checkpointSchema>,
+  read: ReadFile,
 ): Promise<LoadedCheckpoint> {
   const path = join(folder, CHECKPOINT_FILE);
   const space = createSpace(content.space, {}, `${path}, key "space"`);
-  const weights = await readTensors(folder, content.weights);
+  const weights = await readTensors(folder, content.weights, read);
   const problems = tensorProblems(weights, storedParameters(space));
   if (problems.length > 0) {
     throw new UserError(
@@ -161,7 +165,7 @@ async function loadNamed(
         problems.map((problem) => `  ${problem}`).join('\n'),
     );
   }
-  const optimizer = content.optimizer && (await readTensors(folder, content.optimizer));
+  const optimizer = content.optimizer && (await readTensors(folder, content.optimizer, read));
   return {
     space,
     weights,
@@ -175,9 +179,10 @@ async function loadNamed(
 async function readTensors(
   folder: string,
   { file, sha256: wanted }: TensorFile,
+  read: ReadFile,
 ): Promise<Map<string, Tensor>> {
   const path = join(folder, file);
-  const bytes = await readBytes(path);
+  const bytes = await read(path);
   const hash = sha256(bytes);
   if (hash !== wanted) {
     throw new UserError(

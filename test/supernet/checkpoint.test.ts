@@ -162,19 +162,22 @@ describe('a kill during a save', () => {
 });
 
 describe('loading while another process saves', () => {
-  it('follows the JSON when the files that it named are gone', async () => {
-    // The reader has the JSON of the older save when the newer one is complete: stage it with a folder that changes.
-    await saveCheckpoint(folder, state(1));
-    const loads: Promise<unknown>[] = [];
-    for (let step = 2; step < 12; step++) {
-      loads.push(loaded());
-      await saveCheckpoint(folder, state(step));
-    }
-    for (const found of await Promise.all(loads)) {
-      const { step } = (found as { position: { step: number } }).position;
-      expect(found).toEqual(plain(state(step)));
-    }
-  });
+  it.each(['supernet', 'optimizer'])(
+    'follows the JSON when the %s file that it named is gone',
+    async (kind) => {
+      await saveCheckpoint(folder, state(1));
+      let step = 1;
+      const found = await loadCheckpoint(folder, async (path) => {
+        // Two whole saves happen after the JSON was read and before the file is.
+        if (path.includes(`${kind}-`) && step < 3) await saveCheckpoint(folder, state(++step));
+        return readFile(path);
+      });
+      expect(step).toBe(3);
+      expect(found.position).toEqual(state(3).position);
+      expect(found.weights).toEqual(state(3).weights);
+      expect(found.optimizer).toEqual(state(3).optimizer);
+    },
+  );
 });
 
 describe('what is not a checkpoint', () => {
