@@ -1,0 +1,26 @@
+/** Every distinct network, in the order of `enumerateArchitectures`: exact, for spaces that are small enough. */
+import { architectureKey } from '../../space/canonical.js';
+import { enumerateArchitectures } from '../../space/enumerate.js';
+import type { Candidate, StrategyDefinition } from '../strategy.js';
+
+export const exhaustive: StrategyDefinition = {
+  name: 'exhaustive',
+  description: 'every distinct network; exact, for small spaces',
+  exact: true,
+  defaultBudget: Number.POSITIVE_INFINITY,
+  create({ genes }) {
+    const all = enumerateArchitectures(genes);
+    return {
+      propose(count) {
+        const list: Candidate[] = [];
+        while (list.length < count) {
+          const next = all.next();
+          if (next.done) break;
+          list.push({ architecture: next.value, key: architectureKey(genes, next.value) });
+        }
+        return list;
+      },
+      observe: () => undefined,
+    };
+  },
+};

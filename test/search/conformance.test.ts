@@ -1,0 +1,151 @@
+/** What every strategy must do; a new one joins through the list in strategies/index.ts. */
+import { describe, expect, it } from 'vitest';
+import { search, type SearchOptions } from '../../src/search/search.js';
+import { strategies } from '../../src/search/strategies/index.js';
+import type { Trial } from '../../src/search/strategy.js';
+import type { Architecture } from '../../src/space/architecture.js';
+import { architectureKey } from '../../src/space/canonical.js';
+import { enumerateArchitectures } from '../../src/space/enumerate.js';
+import { limitGenes } from '../../src/space/limits.js';
+import { checkArchitecture } from '../../src/space/space.js';
+import { InfeasibleError } from '../../src/util/errors.js';
+import { counting, landscape } from '../support/landscape.js';
+import { shippedSpace, smallSpace } from '../support/spaces.js';
+
+const small = smallSpace();
+const { accuracy, latencyMs } = landscape(small, 1);
+const all = [...enumerateArchitectures(small.genes)];
+const sortedLatencies = latencyMs(all).sort((a, b) => a - b);
+/** Met by about a third of the networks. */
+const limit = sortedLatencies[Math.floor(all.length / 3)]!;
+const feasibleCount = sortedLatencies.filter((latency) => latency <= limit).length;
+
+describe.each([...strategies.values()].map((s) => [s.name, s] as const))(
+  'strategy %s',
+  (name, definition) => {
+    const options = (more: Partial<SearchOptions> = {}): SearchOptions => ({
+      space: small,
+      predictAccuracy: accuracy,
+      predictLatencyMs: latencyMs,
+      constraints: { latencyMs: limit },
+      strategy: name,
+      budget: 100,
+      seed: 7,
+      ...more,
+    });
+
+    it('gives the same result for the same seed', async () => {
+      expect(await search(options())).toEqual(await search(options()));
+    });
+
+    it('honours the constraints', async () => {
+      const { best, front } = await search(options());
+      for (const found of [best, ...front]) {
+        expect(latencyMs([found.architecture])[0]).toBeLessThanOrEqual(limit);
+        expect(found.latencyMs).toBe(latencyMs([found.architecture])[0]);
+        expect(found.accuracy).toBe(accuracy([found.architecture])[0]);
+        checkArchitecture(small.genes, found.architecture, small.name);
+      }
+    });
+
+    it.each([1, 2, 37, 300])(
+      'asks for exactly %i accuracies, none twice, and none that breaks a limit',
+      async (budget) => {
+        const large = shippedSpace('mbv3-tiny');
+        const land = landscape(large, 2);
+        const latencies = land.latencyMs([large.smallest, large.largest]);
+        const between = (latencies[0]! + latencies[1]!) / 2;
+        const asked: Architecture[] = [];
+        const { predict, calls } = counting(large, (archs) => {
+          asked.push(...archs);
+          return land.accuracy(archs);
+        });
+        const constraints = { latencyMs: between };
+        const result = await search(
+          options({
+            space: large,
+            predictAccuracy: predict,
+            predictLatencyMs: land.latencyMs,
+            budget,
+            constraints,
+          }),
+        );
+        expect(result.evaluated).toBe(budget);
+        expect(calls.size).toBe(budget);
+        expect(new Set(calls.values())).toEqual(new Set([1]));
+        for (const latency of land.latencyMs(asked)) expect(latency).toBeLessThanOrEqual(between);
+      },
+    );
+
+    it('stops when the space is used up, before the budget is', async () => {
+      const { evaluated } = await search(options({ budget: 100_000 }));
+      expect(evaluated).toBeLessThanOrEqual(feasibleCount);
+      expect(evaluated).toBeGreaterThan(0.9 * feasibleCount);
+    });
+
+    it('ends with InfeasibleError naming the lowest latency there is', async () => {
+      const lowest = sortedLatencies[0]!;
+      const failure = search(options({ constraints: { latencyMs: lowest / 2 }, budget: 100_000 }));
+      await expect(failure).rejects.toThrow(InfeasibleError);
+      const message = await failure.then(
+        () => '',
+        (error: unknown) => (error as Error).message,
+      );
+      const named = Number(/the lowest latencyMs found is ([\d.]+) ms/.exec(message)?.[1]);
+      expect(named).toBeGreaterThanOrEqual(lowest);
+      expect(named).toBeLessThanOrEqual(lowest * 1.001);
+    });
+
+    it('finds a way where a single network meets the limit', async () => {
+      const lowest = sortedLatencies[0]!;
+      const { best, evaluated } = await search(options({ constraints: { latencyMs: lowest } }));
+      expect(best.latencyMs).toBe(lowest);
+      expect(evaluated).toBe(1);
+    });
+
+    it('improves on its first batch or keeps it', async () => {
+      const { history, best } = await search(options());
+      history.slice(1).forEach((step, i) => expect(step.accuracy).toBeGreaterThan(history[i]!.accuracy));
+      expect(best.accuracy).toBe(history.at(-1)!.accuracy);
+    });
+
+    it('never proposes more than asked nor a network twice, whatever it observes', () => {
+      const strategy = definition.create({ genes: small.genes, seed: 3, anchor: small.smallest });
+      const seen = new Set<string>();
+      let rounds = 0;
+      for (; rounds < 100_000; rounds++) {
+        const candidates = strategy.propose(5);
+        if (candidates.length === 0) break;
+        expect(candidates.length).toBeLessThanOrEqual(5);
+        for (const { key, architecture } of candidates) {
+          expect(key).toBe(architectureKey(small.genes, architecture));
+          expect(seen.has(key)).toBe(false);
+          seen.add(key);
+        }
+        strategy.observe(
+          candidates.map((candidate, i): Trial =>
+            i === 0 && rounds % 3 === 0
+              ? { ...candidate, state: 'feasible', score: candidate.key.length }
+              : { ...candidate, state: 'infeasible', violation: 1 },
+          ),
+        );
+      }
+      expect(rounds).toBeLessThan(100_000);
+    });
+
+    it('gives up in bounded time when everything is infeasible', () => {
+      const { genes } = shippedSpace('mbv3-tiny');
+      const limited = limitGenes(genes, { imageSize: [16], d: [1, 2] });
+      const strategy = definition.create({ genes: limited, seed: 3 });
+      let proposed = 0;
+      for (;;) {
+        const candidates = strategy.propose(256);
+        if (candidates.length === 0) break;
+        proposed += candidates.length;
+        strategy.observe(candidates.map((c): Trial => ({ ...c, state: 'infeasible', violation: 1 })));
+        if (proposed > 1e6) break;
+      }
+      expect(proposed).toBeLessThan(1e6);
+    });
+  },
+);
