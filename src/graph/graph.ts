@@ -150,7 +150,7 @@ export class GraphBuilder {
       attributes,
       inputs,
       outputs,
-      name: this.unique([...this.scopes, operation.name].join('/')),
+      name: this.unique([...this.scopes, operation.name].filter((part) => part !== '').join('/')),
     });
     return outputs;
   }

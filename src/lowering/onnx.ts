@@ -1,5 +1,5 @@
 /** Graphs as ONNX models of plain ai.onnx operators, opset 17: any execution provider runs them. */
-import { onnx } from 'onnx-proto';
+import { onnx, type Onnx } from './onnxProto.js';
 import type { Graph, Node, OnnxAttributes, OnnxEmitter, Value } from '../graph/graph.js';
 import type { Shape } from '../util/tensor.js';
 import type { LoweringOptions, LoweringTarget } from './target.js';
@@ -13,8 +13,8 @@ const INT64 = onnx.TensorProto.DataType.INT64;
 
 /** Writes the nodes of one model; names of tensors follow those of the nodes that make them. */
 class ModelWriter implements OnnxEmitter {
-  readonly nodes: onnx.INodeProto[] = [];
-  readonly initializers: onnx.ITensorProto[] = [];
+  readonly nodes: Onnx.INodeProto[] = [];
+  readonly initializers: Onnx.ITensorProto[] = [];
   private readonly names = new Map<Value, string>();
   private readonly taken = new Set<string>();
   private readonly nodeNames = new Set<string>();
@@ -78,7 +78,7 @@ class ModelWriter implements OnnxEmitter {
     );
   }
 
-  private shared(key: string, wanted: string, make: (name: string) => onnx.ITensorProto): string {
+  private shared(key: string, wanted: string, make: (name: string) => Onnx.ITensorProto): string {
     const known = this.constants.get(key);
     if (known !== undefined) return known;
     const name = this.fresh(wanted);
@@ -100,7 +100,7 @@ function unique(taken: Set<string>, wanted: string): string {
   return name;
 }
 
-function attributeProto(name: string, value: OnnxAttributes[string]): onnx.IAttributeProto {
+function attributeProto(name: string, value: OnnxAttributes[string]): Onnx.IAttributeProto {
   const { INT, INTS, FLOAT: FLOATS } = onnx.AttributeProto.AttributeType;
   if (typeof value === 'number') return { name, type: INT, i: value };
   if ('float' in value) return { name, type: FLOATS, f: value.float };
@@ -108,7 +108,7 @@ function attributeProto(name: string, value: OnnxAttributes[string]): onnx.IAttr
 }
 
 /** A float32 initialiser over the same memory. */
-function floatTensor(name: string, shape: Shape, data: Float32Array): onnx.ITensorProto {
+function floatTensor(name: string, shape: Shape, data: Float32Array): Onnx.ITensorProto {
   return {
     name,
     dims: [...shape],
@@ -117,7 +117,7 @@ function floatTensor(name: string, shape: Shape, data: Float32Array): onnx.ITens
   };
 }
 
-function valueInfo(name: string, shape: Shape, dynamicBatch: boolean): onnx.IValueInfoProto {
+function valueInfo(name: string, shape: Shape, dynamicBatch: boolean): Onnx.IValueInfoProto {
   const dim = shape.map((n, i) => (dynamicBatch && i === 0 ? { dimParam: 'batch' } : { dimValue: n }));
   return { name, type: { tensorType: { elemType: FLOAT, shape: { dim } } } };
 }

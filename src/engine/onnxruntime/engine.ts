@@ -29,7 +29,7 @@ export async function createOnnxRuntimeEngine(options: OnnxRuntimeOptions = {}):
     // Hundreds of programs are cached: none may keep its peak memory between runs (docs/engine.md).
     enableCpuMemArena: false,
     logSeverityLevel: 3,
-    extra: { session: { set_denormal_as_zero: '1' } },
+    extra: { session: { set_denormal_as_zero: '1', force_spinning_stop: '1' } },
   };
   return {
     name: `onnxruntime (${target.name}, ${threads} threads)`,
