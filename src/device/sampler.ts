@@ -56,6 +56,13 @@ export interface Warmup {
   readonly stable: boolean;
 }
 
+async function timed(subject: Subject, repeats: number): Promise<Elapsed> {
+  const elapsed = await subject.run(repeats);
+  // Also keeps the loops below from waiting forever for time to pass.
+  if (elapsed.wallMs >= 0) return elapsed;
+  throw new RangeError(`Cannot time a run: the time must be a number of at least 0: it is ${elapsed.wallMs}`);
+}
+
 /** Runs until the protocol's warm-up rule is met. */
 export async function warmUp(subject: Subject, rule: Protocol['warmup']): Promise<Warmup> {
   const recent: number[] = [];
@@ -63,7 +70,7 @@ export async function warmUp(subject: Subject, rule: Protocol['warmup']): Promis
   let totalMs = 0;
   let firstRunMs = 0;
   for (;;) {
-    const { wallMs } = await subject.run(1);
+    const { wallMs } = await timed(subject, 1);
     if (runs === 0) firstRunMs = wallMs;
     runs++;
     totalMs += wallMs;
@@ -89,7 +96,7 @@ export function repeatsFor(
 }
 
 async function takeSample(subject: Subject, repeats: number): Promise<Sample> {
-  const { wallMs, cpuMs } = await subject.run(repeats);
+  const { wallMs, cpuMs } = await timed(subject, repeats);
   return { wallMs: wallMs / repeats, ...(cpuMs === undefined ? {} : { cpuMs: cpuMs / repeats }) };
 }
 

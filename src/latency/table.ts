@@ -1,0 +1,149 @@
+/** Latency tables: what every block of a space costs on one device, measured; and some whole subnets. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import {
+  deviceKey,
+  fingerprintDifferences,
+  fingerprintSchema,
+  type DeviceFingerprint,
+} from '../device/fingerprint.js';
+import { measurementSchema, type LatencyMeasurement } from '../device/measurement.js';
+import type { DeviceProfile } from '../device/profile.js';
+import { protocolSchema, type Protocol } from '../device/protocol.js';
+import { architectureFileSchema } from '../space/architecture.js';
+import { createSpace, spaceFileSchema, type SearchSpace, type SpaceFile } from '../space/space.js';
+import { UserError } from '../util/errors.js';
+import { fileProblem, parseJson, writeAtomic } from '../util/files.js';
+import { packagePath } from '../util/scripts.js';
+
+const wholeSubnetSchema = z.strictObject({
+  architecture: architectureFileSchema,
+  /** `fit`: corrects predictions. `check`: never seen by a predictor. */
+  role: z.enum(['fit', 'check']),
+  ...measurementSchema.shape,
+});
+
+export const latencyTableSchema = z.strictObject({
+  format: z.literal('ofakit.latency-table/1'),
+  device: z.strictObject({ name: z.string(), key: z.string(), fingerprint: fingerprintSchema }),
+  protocol: protocolSchema,
+  /** With the overrides it was measured for: a table answers for architectures by itself. */
+  space: spaceFileSchema,
+  /** Images a run; latencies are of the whole batch. */
+  batch: z.number().int().positive(),
+  /** By `BlockSpec.key`. */
+  entries: z.record(z.string(), measurementSchema),
+  wholeSubnets: z.array(wholeSubnetSchema),
+});
+export type LatencyTable = z.infer<typeof latencyTableSchema>;
+export type MeasuredSubnet = z.infer<typeof wholeSubnetSchema>;
+
+/** latency-tables/DEVICE/SPACE.json of the package, or of `folder`. */
+export function tablePath(device: string, space: string, folder = packagePath('latency-tables')): string {
+  return join(folder, device, `${space}.json`);
+}
+
+/** Throws UserError for a file that is not there, not JSON, or not a latency table. */
+export async function readTable(path: string): Promise<LatencyTable> {
+  const table = await readTableIfThere(path);
+  if (table === undefined) {
+    throw new UserError(
+      `Cannot read the latency table ${path}: there is no such file; make it with "ofa measure"`,
+    );
+  }
+  return table;
+}
+
+/** As `readTable`; undefined where there is no file. */
+export async function readTableIfThere(path: string): Promise<LatencyTable | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw fileProblem('read the latency table', path, cause);
+  }
+  return parseJson(text, latencyTableSchema, `the latency table ${path}`);
+}
+
+/** One line an entry: a table is read by people and compared by git. */
+export function formatTable(table: LatencyTable): string {
+  const { entries, wholeSubnets, ...head } = table;
+  const lines = (list: readonly string[]): string => list.map((line) => `\n    ${line}`).join(',');
+  const sorted = Object.entries(entries).sort(([a], [b]) => (a < b ? -1 : 1));
+  const entryLines = sorted.map(([key, entry]) => `${JSON.stringify(key)}: ${JSON.stringify(entry)}`);
+  const subnetLines = wholeSubnets.map((subnet) => JSON.stringify(subnet));
+  return (
+    `${JSON.stringify(head, null, 2).slice(0, -2)},\n` +
+    `  "entries": {${lines(entryLines)}\n  },\n` +
+    `  "wholeSubnets": [${lines(subnetLines)}\n  ]\n}\n`
+  );
+}
+
+/** Whole or not at all. */
+export function writeTable(path: string, table: LatencyTable): Promise<void> {
+  return writeAtomic(path, formatTable(table));
+}
+
+export function emptyTable(
+  profile: DeviceProfile,
+  fingerprint: DeviceFingerprint,
+  protocol: Protocol,
+  space: SpaceFile,
+): LatencyTable {
+  return {
+    format: 'ofakit.latency-table/1',
+    device: { name: profile.name, key: deviceKey(fingerprint), fingerprint },
+    protocol,
+    space,
+    batch: profile.batch,
+    entries: {},
+    wholeSubnets: [],
+  };
+}
+
+/** What decides about blocks: all of a space but which image sizes are offered. */
+function withoutSizes(space: SpaceFile): unknown {
+  return { ...space, imageSizes: [], description: '' };
+}
+
+/**
+ * Whether numbers of `fresh` may go into `table`: same device in the same state, protocol and space. Image sizes may be
+ * added. Throws UserError naming what differs.
+ */
+export function checkSameConditions(table: LatencyTable, fresh: LatencyTable, path: string): void {
+  const refuse = (what: string): never => {
+    throw new UserError(
+      `Cannot add to the latency table ${path}: ${what}; measure into another file, or delete this one to start afresh`,
+    );
+  };
+  const differences = fingerprintDifferences(fresh.device.fingerprint, table.device.fingerprint);
+  if (table.device.key !== fresh.device.key || differences.length > 0) {
+    refuse(`the device is not the one it was measured on (${differences.join(', ') || 'another key'})`);
+  }
+  if (!isDeepStrictEqual(table.protocol, fresh.protocol)) {
+    refuse(
+      `it was measured by protocol "${table.protocol.name}" with other settings than "${fresh.protocol.name}"`,
+    );
+  }
+  if (!isDeepStrictEqual(withoutSizes(table.space), withoutSizes(fresh.space))) {
+    refuse(`its space "${table.space.name}" is defined otherwise (width, classes or layers)`);
+  }
+}
+
+/** The space of the table's architectures. */
+export function tableSpace(table: LatencyTable): SearchSpace {
+  return createSpace(table.space, {}, 'the space in the latency table');
+}
+
+/** A block's entry. Throws UserError for a block that was not measured: never 0, never a guess. */
+export function tableEntry(table: LatencyTable, key: string): LatencyMeasurement {
+  const entry = Object.hasOwn(table.entries, key) ? table.entries[key] : undefined;
+  if (entry !== undefined) return entry;
+  throw new UserError(
+    `Cannot look up block "${key}": the latency table of device "${table.device.name}" for space "${table.space.name}" ` +
+      `does not have it; measure it with "ofa measure --space ${table.space.name} --device ${table.device.name}"`,
+  );
+}

@@ -1,0 +1,12 @@
+import { baseState, linearPredictor, restoreLinear } from './linear.js';
+import type { PredictorDefinition } from './predictor.js';
+
+/** The additive lookup table of ProxylessNAS and OFA: the sum over a network's blocks. */
+export const tableSumPredictor: PredictorDefinition = {
+  name: 'table',
+  description: 'Sum of the table over the blocks',
+  minExamples: 0,
+  needsTable: true,
+  fit: (examples, context) => linearPredictor('table', baseState(examples, context), context),
+  restore: (state, context) => restoreLinear('table', state, context),
+};
