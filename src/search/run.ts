@@ -37,7 +37,7 @@ export interface RunResult {
   readonly best: Found;
   /** Distinct networks whose objective was asked: never more than the budget. */
   readonly evaluated: number;
-  /** Distinct networks whose limits were checked. */
+  /** Distinct networks that the strategy proposed: their limits were checked. */
   readonly checked: number;
   /** Every improvement of the best, and after how many evaluations it came. */
   readonly history: readonly (Found & { readonly evaluated: number })[];
@@ -104,7 +104,7 @@ class Journal {
     rows.forEach((row, i) => {
       const candidate = candidates[row]!;
       const score = sign * scores[i]!;
-      trials[row] = { ...candidate, state: 'feasible', score };
+      trials[row] = { ...candidate, state: 'feasible', score, ...(costs && { cost: costs[i]! }) };
       this.evaluated++;
       const better = score > this.#bestScore;
       const point = costs && { cost: costs[i]!, value: score };
@@ -134,7 +134,7 @@ export async function runSearch(options: RunOptions): Promise<RunResult> {
   if (!(budget >= 1)) throw new RangeError(`Cannot search: the budget must be at least 1: it is ${budget}`);
   const journal = new Journal(options);
   const anchor = strategy.exact ? undefined : await findFeasible(genes, constraints, seed);
-  const running = strategy.create({ genes, seed, ...(anchor && { anchor }) });
+  const running = strategy.create({ genes, seed, budget, ...(anchor && { anchor }) });
   while (journal.evaluated < budget) {
     const candidates = running.propose(Math.min(BATCH, budget - journal.evaluated));
     if (candidates.length === 0) break;

@@ -53,7 +53,7 @@ export interface SearchResult {
   readonly best: SearchSolution;
   /** Distinct architectures whose accuracy was predicted. */
   readonly evaluated: number;
-  /** Distinct architectures whose limits were checked. */
+  /** Distinct architectures that the strategy proposed: their limits were checked. */
   readonly checked: number;
   readonly history: readonly (SearchSolution & { readonly evaluated: number })[];
   /** Most accurate for their latency among all evaluated, fastest first. */

@@ -17,6 +17,8 @@ export interface FeasibleTrial extends Candidate {
   readonly state: 'feasible';
   /** Larger is better. */
   readonly score: number;
+  /** What the front trades the score against (latency), smaller is better; absent where the search has no such thing. */
+  readonly cost?: number;
 }
 
 /** A limit is broken; there is no score. */
@@ -32,6 +34,8 @@ export interface StrategyContext {
   /** Of the space, limited if the user limited them. */
   readonly genes: readonly Gene[];
   readonly seed: number;
+  /** How many feasible trials there will be, at most. */
+  readonly budget: number;
   /** An architecture that meets all limits, to walk towards when nothing else does. Absent for exact strategies. */
   readonly anchor?: Architecture;
 }

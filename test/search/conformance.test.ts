@@ -110,7 +110,12 @@ describe.each([...strategies.values()].map((s) => [s.name, s] as const))(
     });
 
     it('never proposes more than asked nor a network twice, whatever it observes', () => {
-      const strategy = definition.create({ genes: small.genes, seed: 3, anchor: small.smallest });
+      const strategy = definition.create({
+        genes: small.genes,
+        seed: 3,
+        budget: 1000,
+        anchor: small.smallest,
+      });
       const seen = new Set<string>();
       let rounds = 0;
       for (; rounds < 100_000; rounds++) {
@@ -133,10 +138,36 @@ describe.each([...strategies.values()].map((s) => [s.name, s] as const))(
       expect(rounds).toBeLessThan(100_000);
     });
 
+    it('goes on after a replay of its log as if it had never stopped', () => {
+      const create = () =>
+        definition.create({ genes: small.genes, seed: 5, budget: 1000, anchor: small.smallest });
+      const log: Trial[][] = [];
+      const first = create();
+      for (let round = 0; round < 12; round++) {
+        const trials = first
+          .propose(20)
+          .map((candidate): Trial =>
+            latencyMs([candidate.architecture])[0]! <= limit
+              ? { ...candidate, state: 'feasible', score: accuracy([candidate.architecture])[0]! }
+              : { ...candidate, state: 'infeasible', violation: 1 },
+          );
+        log.push(trials);
+        first.observe(trials);
+      }
+      const second = create();
+      for (const trials of log) {
+        second.propose(20);
+        second.observe(trials);
+      }
+      const next = first.propose(20);
+      expect(next.length).toBeGreaterThan(0);
+      expect(second.propose(20)).toEqual(next);
+    });
+
     it('gives up in bounded time when everything is infeasible', () => {
       const { genes } = shippedSpace('mbv3-tiny');
       const limited = limitGenes(genes, { imageSize: [16], d: [1, 2] });
-      const strategy = definition.create({ genes: limited, seed: 3 });
+      const strategy = definition.create({ genes: limited, seed: 3, budget: 1000 });
       let proposed = 0;
       for (;;) {
         const candidates = strategy.propose(256);

@@ -7,6 +7,7 @@
  * population cannot collapse into copies of one, and the last generation counts like the others.
  */
 import type { Architecture } from '../../space/architecture.js';
+import { neighbours } from '../../space/enumerate.js';
 import { geneValue } from '../../space/gene.js';
 import { crossArchitectures, mutateArchitecture, sampleArchitecture } from '../../space/sampling.js';
 import { architectureOf } from '../../space/space.js';
@@ -45,6 +46,8 @@ export const evolutionDefaults: EvolutionOptions = {
 
 /** Draws that give known networks before a place stays empty; mutation grows stronger on the way. */
 const MAX_REPEATS = 100;
+/** Draws that give known networks before an untried neighbour of a parent is taken. */
+const NEIGHBOURS_AFTER = 4;
 /** Shares of the differing genes that survive successive repairs; at least one gene does. The others are the anchor's. */
 const REPAIRS = [0.75, 0.5, 0.25, 0.1, 0];
 
@@ -124,7 +127,20 @@ class Evolution implements Strategy {
   #candidate(place: Place): Candidate | undefined {
     if (place.broken !== undefined) return this.#repaired(place, place.broken);
     for (let repeats = 0; repeats < MAX_REPEATS; repeats++) {
-      const candidate = this.#fresh.take(this.#draw(place.origin, repeats / MAX_REPEATS));
+      const candidate =
+        this.#fresh.take(this.#draw(place.origin, repeats / MAX_REPEATS)) ??
+        (repeats === NEIGHBOURS_AFTER ? this.#neighbour() : undefined);
+      if (candidate !== undefined) return candidate;
+    }
+    return undefined;
+  }
+
+  /** A network one gene away from a parent that nobody proposed yet: what is left to try where most is known. */
+  #neighbour(): Candidate | undefined {
+    if (this.#parents.length === 0) return undefined;
+    const parent = this.#chance.pick(this.#parents).architecture;
+    for (const architecture of this.#chance.shuffle([...neighbours(this.context.genes, parent)])) {
+      const candidate = this.#fresh.take(architecture);
       if (candidate !== undefined) return candidate;
     }
     return undefined;
@@ -193,5 +209,14 @@ export const evolution: StrategyDefinition = {
   exact: false,
   // 500 generations, as in the reference.
   defaultBudget: evolutionDefaults.populationSize * 501,
-  create: (context) => createEvolution(context),
+  create: (context) => createEvolution(context, { populationSize: populationFor(context.budget) }),
 };
+
+/**
+ * The reference's population, or a smaller one where the budget would end it after a few generations. Measured on
+ * synthetic landscapes of the mbv3-tiny and ofa-mbv3 spaces: 10 to 20 is best for 50 to 200 queries, about 30 for 500 to
+ * 1000, and from 3000 on the size matters little.
+ */
+function populationFor(budget: number): number {
+  return Math.min(evolutionDefaults.populationSize, Math.max(10, Math.round(budget / 25)));
+}
