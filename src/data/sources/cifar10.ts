@@ -50,13 +50,12 @@ export const cifar10: DatasetDefinition = {
     // The archive unpacks to this folder; its parent is as good.
     const inner = join(folder, 'cifar-10-batches-bin');
     const root = existsSync(inner) ? inner : folder;
-    const files = await Promise.all(
-      [...TRAIN_FILES, TEST_FILE].map(async (name) => {
-        const path = join(root, name);
-        const bytes = await readBytes(path);
-        return { path, bytes, count: checkCifarRecords(bytes, path) };
-      }),
-    );
+    const files: { path: string; bytes: Uint8Array; count: number }[] = [];
+    for (const name of [...TRAIN_FILES, TEST_FILE]) {
+      const path = join(root, name);
+      const bytes = await readBytes(path);
+      files.push({ path, bytes, count: checkCifarRecords(bytes, path) });
+    }
     const total = files.reduce((sum, file) => sum + file.count, 0);
     const pixels = new SharedArrayBuffer(total * PIXELS);
     const all = new Uint8Array(pixels);

