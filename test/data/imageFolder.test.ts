@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { SPLITS, type Dataset, type Split } from '../../src/data/dataset.js';
 import { openDataset } from '../../src/data/index.js';
@@ -75,7 +75,7 @@ describe('imagefolder', () => {
     const root = await temporaryFolder();
     await writeImageFolder(root, ['a', 'b'], 4);
     const folder = join(root, 'a');
-    const flat = (channels: 3 | 4, values: readonly number[]): sharp.Sharp =>
+    const flat = (channels: 3 | 4, values: readonly number[]): Sharp =>
       sharp(
         Uint8Array.from({ length: 6 * 4 * channels }, (_, i) => values[i % channels]!),
         {
