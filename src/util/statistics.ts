@@ -14,6 +14,11 @@ function checkPairs(what: string, a: readonly number[], b: readonly number[]): v
 
 const compare = (a: number, b: number): number => (a < b ? -1 : a > b ? 1 : 0);
 
+/** Rounding must not carry it past 1. */
+function correlation(product: number, a: number, b: number): number {
+  return Math.max(-1, Math.min(1, product / Math.sqrt(a * b)));
+}
+
 /** Pairs within runs of equal neighbours. */
 function tiedPairs(length: number, sameAsPrevious: (i: number) => boolean): number {
   let pairs = 0;
@@ -72,7 +77,7 @@ export function kendallTauB(a: readonly number[], b: readonly number[]): number 
   const discordant = sortCountingInversions(y);
   const tiedB = tiedPairs(n, (i) => y[i] === y[i - 1]);
   const concordantMinusDiscordant = pairs - tiedA - tiedB + tiedBoth - 2 * discordant;
-  return concordantMinusDiscordant / Math.sqrt(pairs - tiedA) / Math.sqrt(pairs - tiedB);
+  return correlation(concordantMinusDiscordant, pairs - tiedA, pairs - tiedB);
 }
 
 /** Ranks from 1; equal values share the mean of their ranks. */
@@ -102,5 +107,5 @@ export function spearmanRho(a: readonly number[], b: readonly number[]): number 
     xx += (x[i]! - mean) ** 2;
     yy += (y[i]! - mean) ** 2;
   }
-  return xy / Math.sqrt(xx) / Math.sqrt(yy);
+  return correlation(xy, xx, yy);
 }
