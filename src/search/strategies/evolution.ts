@@ -47,7 +47,7 @@ export const evolutionDefaults: EvolutionOptions = {
 /** Draws that give known networks before a place stays empty; mutation grows stronger on the way. */
 const MAX_REPEATS = 100;
 /** Draws that give known networks before an untried neighbour of a parent is taken. */
-const NEIGHBOURS_AFTER = 4;
+const NEIGHBOURS_AFTER = 20;
 /** Shares of the differing genes that survive successive repairs; at least one gene does. The others are the anchor's. */
 const REPAIRS = [0.75, 0.5, 0.25, 0.1, 0];
 
