@@ -127,7 +127,16 @@ function peakActivations(block: BlockSpec): number {
   return peak;
 }
 
+/** Blocks are shared between the networks of a space, so most were counted before. */
+const counted = new WeakMap<BlockSpec, BlockCosts>();
+
 export function blockCosts(block: BlockSpec): BlockCosts {
+  let costs = counted.get(block);
+  if (costs === undefined) counted.set(block, (costs = countBlock(block)));
+  return costs;
+}
+
+function countBlock(block: BlockSpec): BlockCosts {
   let macs = 0;
   const count = (layers: readonly LayerSpec[]): void => {
     let shape = block.input;

@@ -163,10 +163,25 @@ class Layers {
   }
 }
 
+/**
+ * Blocks built before, by name, input size, kernel and expand ratio: a search builds hundreds of thousands of networks
+ * from a few thousand different blocks.
+ */
+const built = new WeakMap<MbconvDefinition, WeakMap<SpaceParameters, Map<string, BlockSpec>>>();
+
+function builtBlocks(definition: MbconvDefinition, parameters: SpaceParameters): Map<string, BlockSpec> {
+  let ofDefinition = built.get(definition);
+  if (ofDefinition === undefined) built.set(definition, (ofDefinition = new WeakMap()));
+  let list = ofDefinition.get(parameters);
+  if (list === undefined) ofDefinition.set(parameters, (list = new Map()));
+  return list;
+}
+
 function blocks(definition: MbconvDefinition, parameters: SpaceParameters, arch: Architecture): BlockSpec[] {
   const { stem, firstBlock, stages, head, kernelTransform } = definition;
   const scaled = (width: number): number => makeDivisible(width * parameters.width);
   const make = new Layers(parameters, kernelTransform);
+  const known = builtBlocks(definition, parameters);
   const list: BlockSpec[] = [];
   let shape: ImageShape = {
     channels: parameters.inputChannels,
@@ -179,7 +194,9 @@ function blocks(definition: MbconvDefinition, parameters: SpaceParameters, arch:
     shape = output;
   };
   const add = (b: Mbconv): void => {
-    const block = make.mbconv(b, shape);
+    const id = `${b.name},${shape.height},${b.kernel},${b.expand}`;
+    let block = known.get(id);
+    if (block === undefined) known.set(id, (block = make.mbconv(b, shape)));
     list.push(block);
     shape = block.output;
   };
