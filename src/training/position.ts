@@ -1,0 +1,19 @@
+/** Where a run stands: all that resuming needs beside the tensors, since chance is derived from seed and step. */
+import { z } from 'zod';
+import { scheduleSchema } from './schedule.js';
+
+export const positionSchema = z.strictObject({
+  format: z.literal('ofakit.training/1'),
+  /** The whole schedule, so that a run means the same whatever becomes of the preset. */
+  schedule: scheduleSchema,
+  seed: z.number().int(),
+  epochsScale: z.number().positive(),
+  batchSize: z.number().int().positive(),
+  stepsPerEpoch: z.number().int().positive(),
+  /** Steps done, of the whole run. */
+  step: z.number().int().nonnegative(),
+  totalSteps: z.number().int().positive(),
+  /** Weights that teach, in the same folder; null before the first phase that needs them. */
+  teacher: z.strictObject({ file: z.string(), sha256: z.string() }).nullable(),
+});
+export type Position = z.infer<typeof positionSchema>;
