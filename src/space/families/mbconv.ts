@@ -173,7 +173,7 @@ function builtBlocks(definition: MbconvDefinition, parameters: SpaceParameters):
   let ofDefinition = built.get(definition);
   if (ofDefinition === undefined) built.set(definition, (ofDefinition = new WeakMap()));
   let list = ofDefinition.get(parameters);
-  if (list === undefined) ofDefinition.set(parameters, (list = new Map()));
+  if (list === undefined) ofDefinition.set(parameters, (list = new Map<string, BlockSpec>()));
   return list;
 }
 
