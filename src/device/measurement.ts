@@ -10,7 +10,7 @@ export const flagSchema = z.enum([
   'drift',
   /** The confidence interval was still too wide at the cap. */
   'notConverged',
-  /** In over 10 % of the samples the process did not get the processor all the time. */
+  /** In over 10 % of the samples the process did not get the processor all the time: `latencyMs` is processor time there. */
   'contention',
   /** Not clearly slower than calling the runtime with an empty model. */
   'belowOverhead',
@@ -19,8 +19,9 @@ export type MeasurementFlag = z.infer<typeof flagSchema>;
 
 /** All times in milliseconds of one run, the runtime's calling overhead taken off, except `rawMs` and `firstRunMs`. */
 export const measurementSchema = z.strictObject({
-  /** Median of the rounds' medians. */
+  /** Median of the rounds' medians, of `undisturbedMs`. */
   latencyMs: z.number().positive(),
+  /** The same of wall time, whatever disturbed it, with overhead. */
   rawMs: z.number().positive(),
   overheadMs: z.number().nonnegative(),
   /** By MLPerf's early-stopping rule over samples; null for fewer than 64. A sample is the mean of `repeats` runs. */
@@ -61,7 +62,8 @@ export interface RawMeasurement {
   readonly overheadMs: number;
   /** The shortest time that the device can tell from 0. */
   readonly resolutionMs: number;
-  readonly threads: number;
+  /** See `Bench.cpuBound`. */
+  readonly cpuBound: boolean;
   readonly warmupRuns: number;
   readonly firstRunMs: number;
   readonly sentinelMs: number;
@@ -71,20 +73,24 @@ export interface RawMeasurement {
 
 const round6 = (value: number): number => Math.round(value * 1e6) / 1e6;
 
-/** Median of the rounds' medians, and the half-width of its 95 % interval, overhead included. */
-export function roundStatistics(rounds: readonly (readonly Sample[])[]): {
-  median: number;
-  halfWidth: number;
-} {
-  const medians = rounds.map((samples) => median(samples.map(({ wallMs }) => wallMs)));
-  return { median: median(medians), halfWidth: halfWidth95(medians) };
+const isPreempted = ({ wallMs, cpuMs }: Sample): boolean => cpuMs !== undefined && cpuMs < 0.9 * wallMs;
+
+/**
+ * How long a sample would have taken had no other process had the processor meanwhile. Work of one thread that never
+ * waits uses its processor all the time: where it used less than 90 % of the time, the rest was somebody else's, and
+ * the processor time is what it took. Otherwise, and for work that may wait (threads, accelerators), wall time.
+ */
+export function undisturbedMs(sample: Sample, cpuBound: boolean): number {
+  return cpuBound && isPreempted(sample) ? sample.cpuMs! : sample.wallMs;
 }
 
-/** One-threaded work that did not have its processor to itself: under 90 % in over 10 % of the samples. */
-function isContended(samples: readonly Sample[], threads: number): boolean {
-  if (threads !== 1) return false;
-  const preempted = samples.filter(({ wallMs, cpuMs }) => cpuMs !== undefined && cpuMs < 0.9 * wallMs);
-  return preempted.length > 0.1 * samples.length;
+/** Median of the rounds' medians, and the half-width of its 95 % interval, overhead included. */
+export function roundStatistics(
+  rounds: readonly (readonly Sample[])[],
+  cpuBound: boolean,
+): { median: number; halfWidth: number } {
+  const medians = rounds.map((samples) => median(samples.map((sample) => undisturbedMs(sample, cpuBound))));
+  return { median: median(medians), halfWidth: halfWidth95(medians) };
 }
 
 /** Condenses raw samples. Throws RangeError where there are none. */
@@ -92,15 +98,17 @@ export function summarize(raw: RawMeasurement): LatencyMeasurement {
   const samples = raw.rounds.flat();
   if (samples.length === 0) throw new RangeError('Cannot summarize a measurement: it has no samples');
   const wall = samples.map(({ wallMs }) => wallMs);
-  const { median: rawMs, halfWidth } = roundStatistics(raw.rounds);
+  const { median: undisturbed, halfWidth } = roundStatistics(raw.rounds, raw.cpuBound);
+  const { median: rawMs } = roundStatistics(raw.rounds, false);
   const net = (value: number): number => round6(value - raw.overheadMs);
-  const latencyMs = Math.max(net(rawMs), round6(raw.resolutionMs), 1e-6);
+  const latencyMs = Math.max(net(undisturbed), round6(raw.resolutionMs), 1e-6);
   const p90 = earlyStoppingP90(wall);
   const { mild, severe } = outlierCounts(wall);
   const cpu = samples.map(({ cpuMs }) => cpuMs).filter((value) => value !== undefined);
   const flags = new Set(raw.flags);
-  if (isContended(samples, raw.threads)) flags.add('contention');
-  if (rawMs < 2 * raw.overheadMs) flags.add('belowOverhead');
+  const preempted = raw.cpuBound ? samples.filter(isPreempted).length : 0;
+  if (preempted > 0.1 * samples.length) flags.add('contention');
+  if (undisturbed < 2 * raw.overheadMs) flags.add('belowOverhead');
   return {
     latencyMs,
     rawMs: Math.max(round6(rawMs), 1e-6),
@@ -109,7 +117,7 @@ export function summarize(raw: RawMeasurement): LatencyMeasurement {
     minMs: net(min(wall)),
     meanMs: net(mean(wall)),
     madMs: round6(medianAbsoluteDeviation(wall)),
-    ciMs: Number.isFinite(halfWidth) ? [net(rawMs - halfWidth), net(rawMs + halfWidth)] : null,
+    ciMs: Number.isFinite(halfWidth) ? [net(undisturbed - halfWidth), net(undisturbed + halfWidth)] : null,
     samples: samples.length,
     rounds: raw.rounds.length,
     repeats: raw.repeats,

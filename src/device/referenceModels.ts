@@ -1,8 +1,7 @@
 /** The two fixed models that every measuring job runs beside its own: one of no work, one of fixed work. */
-import onnxProto from 'onnx-proto';
+import { onnx, type Onnx } from '../lowering/onnxProto.js';
 import { createRandom } from '../util/random.js';
 
-const { onnx } = onnxProto;
 const FLOAT = onnx.TensorProto.DataType.FLOAT;
 
 interface Node {
@@ -18,7 +17,7 @@ interface Weight {
   readonly shape: readonly number[];
 }
 
-function valueInfo(name: string, shape: readonly number[]): onnxProto.onnx.IValueInfoProto {
+function valueInfo(name: string, shape: readonly number[]): Onnx.IValueInfoProto {
   const dim = shape.map((dimValue) => ({ dimValue }));
   return { name, type: { tensorType: { elemType: FLOAT, shape: { dim } } } };
 }

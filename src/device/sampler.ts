@@ -10,6 +10,7 @@ import { createRandom, type Random } from '../util/random.js';
 import {
   roundStatistics,
   summarize,
+  undisturbedMs,
   type LatencyMeasurement,
   type MeasurementFlag,
   type Sample,
@@ -29,8 +30,8 @@ export interface Subject {
 /** A device with its runtime, as the sampler sees it. */
 export interface Bench {
   readonly timerResolutionMs: number;
-  /** Threads that work on one run. */
-  readonly threads: number;
+  /** Whether a run is work of one thread of this processor that never waits, so that processor time can stand for it. */
+  readonly cpuBound: boolean;
   /** As good as no work: its time is the price of a call. */
   readonly nullModel: Subject;
   /** Fixed work of a few milliseconds. */
@@ -63,18 +64,19 @@ async function timed(subject: Subject, repeats: number): Promise<Elapsed> {
   throw new RangeError(`Cannot time a run: the time must be a number of at least 0: it is ${elapsed.wallMs}`);
 }
 
-/** Runs until the protocol's warm-up rule is met. */
-export async function warmUp(subject: Subject, rule: Protocol['warmup']): Promise<Warmup> {
+/** Runs until the protocol's warm-up rule is met. `cpuBound`: see `Bench`. */
+export async function warmUp(subject: Subject, rule: Protocol['warmup'], cpuBound = false): Promise<Warmup> {
   const recent: number[] = [];
   let runs = 0;
   let totalMs = 0;
   let firstRunMs = 0;
   for (;;) {
-    const { wallMs } = await timed(subject, 1);
+    const elapsed = await timed(subject, 1);
+    const { wallMs } = elapsed;
     if (runs === 0) firstRunMs = wallMs;
     runs++;
     totalMs += wallMs;
-    recent.push(wallMs);
+    recent.push(undisturbedMs(elapsed, cpuBound));
     if (recent.length > 2 * rule.window) recent.shift();
     const enough = runs >= rule.minRuns && totalMs >= rule.minMs;
     const stable = enough && isSteady(recent, rule.window, rule.tolerance);
@@ -114,9 +116,14 @@ async function takeRound(subject: Subject, repeats: number, protocol: Protocol):
   return samples;
 }
 
-async function medianOf(subject: Subject, repeats: number, count: number): Promise<number> {
+async function medianOf(
+  subject: Subject,
+  repeats: number,
+  count: number,
+  cpuBound: boolean,
+): Promise<number> {
   const samples: number[] = [];
-  for (let i = 0; i < count; i++) samples.push((await takeSample(subject, repeats)).wallMs);
+  for (let i = 0; i < count; i++) samples.push(undisturbedMs(await takeSample(subject, repeats), cpuBound));
   return median(samples);
 }
 
@@ -150,15 +157,17 @@ class Session {
 
   async calibrate(): Promise<void> {
     const { bench, protocol } = this;
-    const empty = await warmUp(bench.nullModel, protocol.warmup);
-    this.overheadMs = await medianOf(bench.nullModel, repeatsFor(empty.runMs, bench, protocol), 21);
-    const sentinel = await warmUp(bench.sentinel, protocol.warmup);
+    const empty = await warmUp(bench.nullModel, protocol.warmup, bench.cpuBound);
+    const repeats = repeatsFor(empty.runMs, bench, protocol);
+    this.overheadMs = await medianOf(bench.nullModel, repeats, 21, bench.cpuBound);
+    const sentinel = await warmUp(bench.sentinel, protocol.warmup, bench.cpuBound);
     this.sentinelRepeats = repeatsFor(sentinel.runMs, bench, protocol);
     this.sentinelHistory.push(await this.readSentinel());
   }
 
   private readSentinel(): Promise<number> {
-    return medianOf(this.bench.sentinel, this.sentinelRepeats, this.protocol.sentinel.samples);
+    const { bench, sentinelRepeats, protocol } = this;
+    return medianOf(bench.sentinel, sentinelRepeats, protocol.sentinel.samples, bench.cpuBound);
   }
 
   /** Calls `work`; what it throws is the model's failure and nobody else's. */
@@ -178,7 +187,7 @@ class Session {
       await events.onStep?.(id, 'load');
       const subject = await bench.open(id);
       await events.onStep?.(id, 'warmup');
-      const warmup = await warmUp(subject, protocol.warmup);
+      const warmup = await warmUp(subject, protocol.warmup, bench.cpuBound);
       const repeats = repeatsFor(warmup.runMs, bench, protocol);
       const flags = new Set<MeasurementFlag>(warmup.stable ? [] : ['unstableWarmup']);
       return { id, subject, warmup, repeats, rounds: [], sentinelMs: [], flags, redone: 0 };
@@ -234,7 +243,7 @@ class Session {
   private isFinished({ rounds, repeats, flags }: Candidate): boolean {
     const { min, max, ciTarget, maxModelMs } = this.protocol.rounds;
     if (rounds.length < min) return false;
-    const { median: latencyMs, halfWidth } = roundStatistics(rounds);
+    const { median: latencyMs, halfWidth } = roundStatistics(rounds, this.bench.cpuBound);
     if (halfWidth <= ciTarget * latencyMs) return true;
     const spentMs = rounds.flat().reduce((total, { wallMs }) => total + wallMs * repeats, 0);
     if (rounds.length < max && spentMs < maxModelMs) return false;
@@ -249,7 +258,7 @@ class Session {
       repeats,
       overheadMs: this.overheadMs,
       resolutionMs: this.bench.timerResolutionMs / repeats,
-      threads: this.bench.threads,
+      cpuBound: this.bench.cpuBound,
       warmupRuns: warmup.runs,
       firstRunMs: warmup.firstRunMs,
       sentinelMs: median(sentinelMs),

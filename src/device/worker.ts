@@ -115,7 +115,7 @@ async function createBench({ settings, models, seed }: MeasureJob): Promise<Benc
   const open = new Map<string, LoadedModel>();
   return {
     timerResolutionMs: timerResolution(),
-    threads: settings.threads,
+    cpuBound: settings.threads === 1 && settings.provider.name === 'cpu',
     nullModel: await LoadedModel.load(nullModel(), settings, seed, 1),
     sentinel: await LoadedModel.load(sentinelModel(), settings, seed, 1),
     async open(id) {

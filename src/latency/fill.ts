@@ -13,6 +13,7 @@ import type { SearchSpace } from '../space/space.js';
 import type { Logger } from '../util/logger.js';
 import { createRandom } from '../util/random.js';
 import { distinctBlocks } from './blocks.js';
+import { randomBlockModel, randomNetworkModel } from './models.js';
 import { chooseSubnets, type SubnetRole, type WholeSubnet } from './subnets.js';
 import { checkSameConditions, emptyTable, readTableIfThere, writeTable, type LatencyTable } from './table.js';
 
@@ -22,10 +23,10 @@ export interface FillRequest {
   readonly space: SearchSpace;
   readonly device: DeviceProfile;
   readonly protocol: Protocol;
-  /** ONNX of one block at the device's batch size, static shapes, its output cut to few numbers (random weights will do). */
-  readonly buildModel: (block: BlockSpec) => Uint8Array | Promise<Uint8Array>;
-  /** ONNX of a whole subnet, likewise. */
-  readonly buildNetwork: (arch: Architecture) => Uint8Array | Promise<Uint8Array>;
+  /** ONNX of one block at the device's batch size, static shapes, small output. Default: `randomBlockModel`. */
+  readonly buildModel?: (block: BlockSpec) => Uint8Array | Promise<Uint8Array>;
+  /** ONNX of a whole subnet, likewise. Default: `randomNetworkModel`. */
+  readonly buildNetwork?: (arch: Architecture) => Uint8Array | Promise<Uint8Array>;
   /** Default: all of the space's. */
   readonly imageSizes?: readonly number[];
   /** How many whole subnets to have in the table. Default: none. */
@@ -55,10 +56,12 @@ interface Task {
 
 function blockTasks(request: FillRequest, table: LatencyTable, sizes: readonly number[]): Task[] {
   if (request.blocks === false) return [];
+  const { batch } = request.device;
+  const { buildModel = (block: BlockSpec) => randomBlockModel(block, batch) } = request;
   return distinctBlocks(request.space, sizes)
     .filter(({ key }) => !Object.hasOwn(table.entries, key))
     .map((block) => ({
-      model: { id: block.key, onnx: () => request.buildModel(block) },
+      model: { id: block.key, onnx: () => buildModel(block) },
       keep: ({ entries }, measurement) => {
         entries[block.key] = measurement;
       },
@@ -66,7 +69,8 @@ function blockTasks(request: FillRequest, table: LatencyTable, sizes: readonly n
 }
 
 function subnetTasks(request: FillRequest, table: LatencyTable, sizes: readonly number[]): Task[] {
-  const { space, wholeSubnets = { fit: 0, check: 0 }, seed = 0, buildNetwork } = request;
+  const { space, device, wholeSubnets = { fit: 0, check: 0 }, seed = 0 } = request;
+  const { buildNetwork = (arch: Architecture) => randomNetworkModel(space, arch, device.batch) } = request;
   const name = (arch: Architecture): string => architectureKey(space.genes, arch);
   const known = new Set(table.wholeSubnets.map(({ architecture }) => name(fromFile(architecture))));
   const missing: Record<SubnetRole, number> = { ...wholeSubnets };

@@ -8,7 +8,7 @@ export type Trace = (run: number) => number;
 
 export class ReplayBench implements Bench {
   readonly timerResolutionMs = 1e-4;
-  readonly threads = 1;
+  cpuBound = true;
   readonly pauses: number[] = [];
   /** What ran, in order: model or `sentinel`, `null`. */
   readonly log: string[] = [];

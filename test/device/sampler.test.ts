@@ -178,11 +178,22 @@ describe('sampleModels', () => {
     expect(results.get('a')!.redone).toBeGreaterThanOrEqual(2);
   });
 
-  it('flags a process that did not have its processor', async () => {
+  it('counts processor time where another process had the processor, and flags it', async () => {
     const bench = new ReplayBench(new Map([['a', constant(3)]]));
     bench.cpuShare = 0.7;
     const { results } = await replay(bench, ['a'], plainProtocol());
-    expect(results.get('a')).toMatchObject({ cpuPerWall: 0.7, flags: ['contention'] });
+    expect(results.get('a')).toMatchObject({ rawMs: 3, cpuPerWall: 0.7, flags: ['contention'] });
+    expect(results.get('a')!.latencyMs).toBeCloseTo(2.1, 6);
+    // A sentinel that is only disturbed has not drifted.
+    expect(results.get('a')!.sentinelMs).toBeCloseTo(1.4, 6);
+  });
+
+  it('counts wall time where a run may wait for something else than the processor', async () => {
+    const bench = new ReplayBench(new Map([['a', constant(3)]]));
+    bench.cpuShare = 0.2;
+    bench.cpuBound = false;
+    const { results } = await replay(bench, ['a'], plainProtocol());
+    expect(results.get('a')).toMatchObject({ latencyMs: 3, cpuPerWall: 0.2, flags: [] });
   });
 
   it('refuses a bench whose clock gives no numbers', async () => {
