@@ -65,7 +65,7 @@ export interface Loader {
     imageSize: number,
     seed: number,
   ): AsyncGenerator<Batch, void>;
-  /** Ends the threads. Batches under way are rejected, and so is every later request. */
+  /** Ends the threads after the batches under way; every later request is rejected. */
   close(): Promise<void>;
 }
 
@@ -89,7 +89,7 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
   }
   const normalisation = options.normalisation ?? (await dataset.normalisation());
   const { images } = dataset;
-  const pool = await openBatchPool(
+  const pool = openBatchPool(
     {
       images,
       policy: options.policy ?? dataset.defaultPolicy,

@@ -1,14 +1,25 @@
-/** A worker thread of the loader: makes batches until the pool ends it. */
-import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
+/** A worker thread of the loader: makes batches until it is told to end. */
+import { parentPort, workerData } from 'node:worker_threads';
 import { createBatchMaker, type BatchContext, type BatchPixels, type BatchTask } from './batchTask.js';
 
+/** `end` closes the thread once the batches before it are done. */
+export type WorkerRequest = { readonly id: number; readonly task: BatchTask } | 'end';
+export type WorkerReply =
+  { readonly id: number; readonly pixels: BatchPixels } | { readonly id: number; readonly error: string };
+
+if (parentPort === null) throw new TypeError('Cannot make batches: this file runs as a worker thread only');
+const port = parentPort;
 const maker = createBatchMaker(workerData as BatchContext);
 
-/** Runs in the pool, which calls the export of this name. The pixels are handed over, not copied. */
-export async function makeBatch(task: BatchTask): Promise<BatchPixels> {
-  const pixels = await maker.make(task);
-  return move({
-    [transferableSymbol]: pixels.images.buffer,
-    [valueSymbol]: pixels,
-  }) as unknown as BatchPixels;
-}
+port.on('message', (request: WorkerRequest) => {
+  if (request === 'end') {
+    port.close();
+    return;
+  }
+  const { id, task } = request;
+  maker.make(task).then(
+    // The pixels are handed over, not copied.
+    (pixels) => port.postMessage({ id, pixels } satisfies WorkerReply, [pixels.images.buffer as ArrayBuffer]),
+    (error: unknown) => port.postMessage({ id, error: String(error) } satisfies WorkerReply),
+  );
+});
