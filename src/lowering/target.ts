@@ -11,6 +11,8 @@ export interface LoweringOptions {
   readonly name?: string;
   /** ONNX `metadata_props`. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Version of the package, for the file's `producer_version`. */
+  readonly producerVersion?: string;
   /** Inputs whose first dimension is left open under the name `batch`, and outputs likewise. */
   readonly dynamicBatch?: boolean;
 }
