@@ -40,6 +40,6 @@ export function cutOutputs(model: Uint8Array): Uint8Array {
     const elemType = old.type?.tensorType?.elemType ?? onnx.TensorProto.DataType.FLOAT;
     return { name, type: { tensorType: { elemType, shape: { dim } } } };
   });
-  const cut = onnx.ModelProto.create({ ...proto, graph: { ...graph, node, initializer, output } });
-  return onnx.ModelProto.encode(cut).finish();
+  proto.graph = { ...graph, node, initializer, output };
+  return onnx.ModelProto.encode(proto).finish();
 }
