@@ -62,7 +62,11 @@ class ThreadPool implements BatchPool {
   }
 
   private start(context: BatchContext): Thread {
-    const worker = new Worker(scriptUrl(import.meta.url, './worker.js'), { workerData: context });
+    // Options of the process (a loader, --input-type) are not for the compiled file that a thread runs.
+    const worker = new Worker(scriptUrl(import.meta.url, './worker.js'), {
+      workerData: context,
+      execArgv: [],
+    });
     const jobs: Thread['jobs'] = new Map();
     worker.on('message', (reply: WorkerReply) => {
       const job = jobs.get(reply.id);
