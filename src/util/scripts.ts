@@ -1,4 +1,5 @@
 /** Finds the compiled file of a worker thread or child process. */
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
@@ -15,4 +16,10 @@ export function scriptUrl(callerUrl: string, relative: string): URL {
 /** A folder or file of the package itself, e.g. `supernets`, whether it runs from src/ or dist/. */
 export function packagePath(relative: string): string {
   return fileURLToPath(new URL(`../../${relative}`, import.meta.url));
+}
+
+/** Version of this package. */
+export function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string };
+  return version;
 }

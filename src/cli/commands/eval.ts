@@ -1,0 +1,75 @@
+import { Option, type Command } from 'commander';
+import type { Split } from '../../data/dataset.js';
+import { integer, percent, type Register } from '../context.js';
+
+interface EvalOptions {
+  readonly supernet: string;
+  readonly arch: string;
+  readonly data?: string;
+  readonly split: Split;
+  readonly calibrate: boolean;
+  readonly calibrationImages: number;
+  readonly threads?: number;
+}
+
+export const evaluate: Register = (program, context) => {
+  program
+    .command('eval')
+    .description('accuracy and loss of a subnet, its batch norm recalibrated')
+    .requiredOption('--supernet <run>', 'folder of a run')
+    .requiredOption('--arch <arch>', 'an architecture: JSON, a file, "largest" or "smallest"')
+    .option('--data <data>', 'data set (default: the one the run was trained on)')
+    .addOption(
+      new Option('--split <split>', 'which images')
+        .choices(['train', 'validation', 'test'])
+        .default('validation'),
+    )
+    .option('--no-calibrate', "take the supernet's own batch-norm statistics")
+    .option(
+      '--calibration-images <n>',
+      'training images for batch-norm statistics',
+      integer('calibration-images', 1),
+      2000,
+    )
+    .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
+    .addHelpText('after', '\nExample: ofa eval --supernet runs/digits --arch smallest --split test')
+    .action(async (options: EvalOptions, self: Command) => {
+      const [{ openRun, openLoader, createEvaluator }, { createRuntime }, { readArchitecture }, { toFile }] =
+        await Promise.all([
+          import('../../pipeline/run.js'),
+          import('../../pipeline/runtime.js'),
+          import('../../space/file.js'),
+          import('../../space/architecture.js'),
+        ]);
+      const run = await openRun(options.supernet);
+      const arch = await readArchitecture(options.arch, run.space);
+      const loader = await openLoader(run.space, options.data ?? run.data, {
+        batchSize: 1,
+        seed: 0,
+        logger: await context.logger(),
+      });
+      const runtime = await createRuntime(options.threads === undefined ? {} : { threads: options.threads });
+      try {
+        const evaluator = createEvaluator(run, loader, runtime, {
+          calibrationImages: options.calibrationImages,
+        });
+        const score = await evaluator.evaluate(arch, options.split, { calibrate: options.calibrate });
+        const document = {
+          supernet: options.supernet,
+          architecture: toFile(arch),
+          split: options.split,
+          calibrated: options.calibrate,
+          ...score,
+        };
+        context.result(
+          self,
+          document,
+          () =>
+            `top-1 ${percent(score.top1)}, top-5 ${percent(score.top5)}, loss ${score.loss.toFixed(4)} on ${score.count} images (${options.split})\n`,
+        );
+      } finally {
+        await loader.close();
+        await runtime.dispose();
+      }
+    });
+};

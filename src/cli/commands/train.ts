@@ -1,0 +1,77 @@
+import { Option, type Command } from 'commander';
+import {
+  addSpaceOptions,
+  integer,
+  number,
+  seedOption,
+  spaceOverrides,
+  type Register,
+  type SpaceOptions,
+} from '../context.js';
+
+interface TrainOptions extends SpaceOptions {
+  readonly data: string;
+  readonly out: string;
+  readonly schedule: string;
+  readonly epochsScale: number;
+  readonly seed: number;
+  readonly threads?: number;
+  readonly workers?: number;
+  readonly validateEvery: number;
+}
+
+export const train: Register = (program, context) => {
+  addSpaceOptions(program.command('train'))
+    .description('train a supernet; the same command goes on where it was stopped')
+    .requiredOption(
+      '--data <data>',
+      'data set: mnist, fashion-mnist[:FOLDER], cifar10:FOLDER, imagefolder:FOLDER',
+    )
+    .requiredOption('--out <run>', 'folder of the run')
+    .option('--schedule <schedule>', 'progressive, sandwich, random, or a file', 'progressive')
+    .option(
+      '--epochs-scale <factor>',
+      'stretches or shrinks every phase',
+      number('epochs-scale', { above: 0 }),
+      1,
+    )
+    .addOption(new Option('--engine <engine>', 'what trains').choices(['onnxruntime']).default('onnxruntime'))
+    .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
+    .option('--workers <n>', 'threads that prepare images (default: 1)', integer('workers'))
+    .option(
+      '--validate-every <epochs>',
+      'epochs between validations',
+      number('validate-every', { above: 0 }),
+      1,
+    )
+    .addOption(seedOption())
+    .addHelpText(
+      'after',
+      '\nExample: ofa train --space mbv3-cifar --data cifar10:./cifar-10-batches-bin --out runs/cifar --epochs-scale 0.1',
+    )
+    .action(async (options: TrainOptions, self: Command) => {
+      const [{ train: run }, { loadSpace }, { loadSchedule }] = await Promise.all([
+        import('../../pipeline/train.js'),
+        import('../../space/presets.js'),
+        import('../../training/schedule.js'),
+      ]);
+      const { steps, weightsSha256 } = await run({
+        space: await loadSpace(options.space, spaceOverrides(options)),
+        data: options.data,
+        schedule: await loadSchedule(options.schedule),
+        folder: options.out,
+        seed: options.seed,
+        epochsScale: options.epochsScale,
+        validateEveryEpochs: options.validateEvery,
+        ...(options.threads === undefined ? {} : { threads: options.threads }),
+        ...(options.workers === undefined ? {} : { workers: options.workers }),
+        logger: await context.logger(),
+        signal: context.signal,
+      });
+      context.result(
+        self,
+        { run: options.out, steps, weightsSha256 },
+        () => `Trained ${steps} steps; the supernet is in ${options.out}\n`,
+      );
+    });
+};

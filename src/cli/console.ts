@@ -1,0 +1,87 @@
+/** What a command prints: results on stdout, everything else on stderr. */
+import type { Logger, Progress } from '../util/logger.js';
+
+/** Where a command writes; tests pass their own. */
+export interface Console {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** Whether stderr is a terminal that can redraw a line. */
+  readonly interactive: boolean;
+}
+
+export const processConsole: Console = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  interactive: process.stderr.isTTY,
+};
+
+/** Seconds between two lines of progress where there is no terminal. */
+const PLAIN_SECONDS = 10;
+
+/** Progress bars with an ETA on a terminal, plain lines elsewhere; all on stderr. */
+export async function createLogger(console: Console): Promise<Logger> {
+  const bar = console.interactive ? (await import('cli-progress')).default : undefined;
+  let active: { stop: () => void } | undefined;
+  const line = (text: string): void => console.err(`${active === undefined ? '' : '\n'}${text}\n`);
+  return {
+    info: line,
+    warn: (message) => line(`Warning: ${message}`),
+    progress(label, total): Progress {
+      if (bar === undefined) return plainProgress(console, label, total);
+      const single = new bar.SingleBar(
+        {
+          format: `${label} {bar} {percentage} % · {eta_formatted} left · {note}`,
+          hideCursor: true,
+          clearOnComplete: true,
+          stopOnComplete: false,
+        },
+        bar.Presets.shades_classic,
+      );
+      single.start(total, 0, { note: '' });
+      active = single;
+      return {
+        update: (done, note = '') => single.update(done, { note }),
+        stop: () => {
+          single.stop();
+          active = undefined;
+        },
+      };
+    },
+  };
+}
+
+function plainProgress(console: Console, label: string, total: number): Progress {
+  const start = performance.now();
+  let shown = start;
+  return {
+    update: (done, note) => {
+      const now = performance.now();
+      if (now - shown < 1000 * PLAIN_SECONDS || done === 0) return;
+      shown = now;
+      const left = Math.round(((now - start) / done) * (total - done) * 1e-3);
+      console.err(
+        `${label}: ${done} of ${total}, about ${left} s left${note === undefined ? '' : `, ${note}`}\n`,
+      );
+    },
+    stop: () => undefined,
+  };
+}
+
+/** Columns padded to their widest cell; numbers are right-aligned. */
+export function formatRows(
+  header: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+): string {
+  const cells = [header, ...rows].map((row) => row.map(String));
+  const widths = header.map((_, i) => Math.max(...cells.map((row) => (row[i] ?? '').length)));
+  const numeric = header.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number'));
+  return cells
+    .map((row) =>
+      row
+        .map((cell, i) => (numeric[i]! ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+    .concat('\n');
+}

@@ -1,0 +1,87 @@
+/** What every command gets, and the options that several share. */
+import { Option, type Command } from 'commander';
+import type { SpaceOverrides } from '../space/space.js';
+import { UsageError } from '../util/errors.js';
+import type { Logger } from '../util/logger.js';
+import { createLogger, type Console } from './console.js';
+
+export interface CliContext {
+  readonly console: Console;
+  /** Fires on Ctrl-C: long work saves its state and stops. */
+  readonly signal: AbortSignal;
+  logger(): Promise<Logger>;
+  /** Prints the result: with `--json` the document alone, else the text that `text()` makes of it. */
+  result(command: Command, document: unknown, text: () => string): void;
+}
+
+export function createContext(console: Console, signal: AbortSignal): CliContext {
+  let logger: Promise<Logger> | undefined;
+  return {
+    console,
+    signal,
+    logger: () => (logger ??= createLogger(console)),
+    result: (command, document, text) => {
+      const { json } = command.optsWithGlobals<{ json?: boolean }>();
+      console.out(json === true ? `${JSON.stringify(document, null, 2)}\n` : text());
+    },
+  };
+}
+
+/** A command is one file that adds itself; heavy modules are loaded in its action. */
+export type Register = (program: Command, context: CliContext) => void;
+
+/** Commander's parser of a number within bounds; throws UsageError naming the option. */
+export function number(
+  name: string,
+  bounds: { min?: number; above?: number; integer?: boolean } = {},
+): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    const { min, above, integer } = bounds;
+    const wanted = `${integer === true ? 'a whole number' : 'a number'}${min === undefined ? '' : ` of at least ${min}`}${above === undefined ? '' : ` above ${above}`}`;
+    const fits =
+      text.trim() !== '' && Number.isFinite(value) && !(integer === true && !Number.isInteger(value));
+    if (!fits || (min !== undefined && value < min) || (above !== undefined && value <= above)) {
+      throw new UsageError(`Cannot use --${name}: ${wanted} is wanted: current value is "${text}"`);
+    }
+    return value;
+  };
+}
+
+export const integer = (name: string, min = 0): ((text: string) => number) =>
+  number(name, { min, integer: true });
+
+function imageSizes(text: string): number[] {
+  return text.split(',').map(integer('image-sizes', 1));
+}
+
+export interface SpaceOptions {
+  readonly space: string;
+  readonly width?: number;
+  readonly classes?: number;
+  readonly imageSizes?: number[];
+}
+
+/** `--space` with `--width`, `--classes` and `--image-sizes`. */
+export function addSpaceOptions(command: Command, options: { required?: boolean } = {}): Command {
+  const space = new Option('--space <space>', 'search space: a name in supernets/ or a file');
+  return command
+    .addOption(options.required === false ? space : space.makeOptionMandatory())
+    .option('--width <factor>', 'width multiplier of the space', number('width', { above: 0 }))
+    .option('--classes <n>', 'number of classes of the space', integer('classes', 1))
+    .option('--image-sizes <list>', 'image sizes of the space, e.g. 64,96,128', imageSizes);
+}
+
+export function spaceOverrides({ width, classes, imageSizes: sizes }: Partial<SpaceOptions>): SpaceOverrides {
+  return {
+    ...(width === undefined ? {} : { width }),
+    ...(classes === undefined ? {} : { classes }),
+    ...(sizes === undefined ? {} : { imageSizes: sizes }),
+  };
+}
+
+export const seedOption = (): Option =>
+  new Option('--seed <n>', 'seed of everything random').default(0).argParser(integer('seed'));
+
+/** 0.9734 -> "97.34 %". */
+export const percent = (fraction: number, digits = 2): string => `${(100 * fraction).toFixed(digits)} %`;

@@ -1,0 +1,80 @@
+/** A RUN folder: a supernet and what was learned about it. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { openDataset } from '../data/index.js';
+import { createLoader, type Loader } from '../data/loader.js';
+import type { DatasetSource } from '../data/dataset.js';
+import type { SearchSpace } from '../space/space.js';
+import { CHECKPOINT_FILE, loadCheckpoint } from '../supernet/checkpoint.js';
+import type { SupernetWeights } from '../supernet/weights.js';
+import { SubnetEvaluator, type EvaluationSettings } from '../training/evaluator.js';
+import { UserError } from '../util/errors.js';
+import type { Logger } from '../util/logger.js';
+import type { Runtime } from './runtime.js';
+
+export interface SupernetRun {
+  readonly folder: string;
+  readonly space: SearchSpace;
+  readonly weights: SupernetWeights;
+  /** Keys everything computed from the weights. */
+  readonly weightsSha256: string;
+  /** What it was trained on; null for imported supernets. */
+  readonly data: DatasetSource | null;
+}
+
+/** Files of a run beside the checkpoint. */
+export const runFiles = (folder: string) =>
+  ({
+    accuracies: join(folder, 'accuracy.jsonl'),
+    accuracyPredictor: join(folder, 'accuracy-predictor.json'),
+    models: join(folder, 'models'),
+    report: join(folder, 'report.html'),
+    summary: join(folder, 'summary.json'),
+  }) as const;
+
+/** Throws UserError where the folder holds no supernet, or a damaged one. */
+export async function openRun(folder: string): Promise<SupernetRun> {
+  if (!existsSync(join(folder, CHECKPOINT_FILE))) {
+    throw new UserError(
+      `Cannot open ${folder}: there is no supernet in it; train one with "ofa train --out ${folder}"`,
+    );
+  }
+  const { space, weights, weightsSha256, data } = await loadCheckpoint(folder);
+  return { folder, space, weights, weightsSha256, data: data as DatasetSource | null };
+}
+
+/**
+ * The loader for a run: of `spec` (`NAME[:PATH]`) or else of the data it was trained on. Throws UserError where the
+ * data do not fit the space, saying how.
+ */
+export async function openLoader(
+  space: SearchSpace,
+  spec: string | DatasetSource | null | undefined,
+  options: { batchSize: number; seed: number; workers?: number; logger?: Logger },
+): Promise<Loader> {
+  if (spec === undefined || spec === null)
+    throw new UserError('Cannot open the data set: none is known for this run; give one with --data');
+  const dataset = await openDataset(spec);
+  const { classes, inputChannels } = space.parameters;
+  if (dataset.classes.length !== classes) {
+    throw new UserError(
+      `Cannot use data set "${dataset.name}" with space "${space.name}": the space has ${classes} classes, the data set ${dataset.classes.length}; try --classes ${dataset.classes.length}`,
+    );
+  }
+  if (dataset.imageChannels !== inputChannels) {
+    throw new UserError(
+      `Cannot use data set "${dataset.name}" with space "${space.name}": the space takes images of ${inputChannels} channels, the data set has ${dataset.imageChannels}`,
+    );
+  }
+  return createLoader({ dataset, ...options });
+}
+
+/** Scores subnets of a run. */
+export function createEvaluator(
+  { space, weights }: Pick<SupernetRun, 'space' | 'weights'>,
+  loader: Loader,
+  { executor, inference }: Runtime,
+  settings: Partial<EvaluationSettings> = {},
+): SubnetEvaluator {
+  return new SubnetEvaluator({ space, weights, loader, executor, engine: inference, settings });
+}
