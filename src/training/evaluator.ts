@@ -15,6 +15,7 @@ import type { SearchSpace } from '../space/space.js';
 import type { SubnetExecutor } from '../supernet/executor.js';
 import { extractSubnet, staticNetwork } from '../supernet/subnet.js';
 import type { SupernetWeights } from '../supernet/weights.js';
+import { UserError } from '../util/errors.js';
 import { sizeOf, tensor, type Tensor } from '../util/tensor.js';
 import { countCorrect, type Score } from './score.js';
 
@@ -40,6 +41,13 @@ export interface EvaluationSettings {
   readonly limit: number | undefined;
   /** Batches are kept in memory for the next subnet, up to this many bytes. */
   readonly cacheBytes: number;
+}
+
+export interface EvaluateOptions {
+  /** Default true. */
+  readonly calibrate?: boolean;
+  /** From `calibrate`, where they are known already. */
+  readonly statistics?: ReadonlyMap<string, Tensor>;
 }
 
 export const DEFAULT_EVALUATION: EvaluationSettings = {
@@ -95,10 +103,10 @@ export class SubnetEvaluator {
    * Accuracy and loss on a split. `calibrate: false` takes the supernet's own statistics, which fit the largest subnet
    * at best. Throws RangeError for an architecture outside the space.
    */
-  async evaluate(arch: Architecture, split: Split, options: { calibrate?: boolean } = {}): Promise<Score> {
+  async evaluate(arch: Architecture, split: Split, options: EvaluateOptions = {}): Promise<Score> {
     const { weights, space } = this.options;
     const network = space.network(arch);
-    const statistics = options.calibrate === false ? undefined : await this.calibrate(arch);
+    const statistics = options.calibrate === false ? undefined : (options.statistics ?? (await this.calibrate(arch)));
     return this.score(network, extractSubnet(weights, network, statistics), split);
   }
 
@@ -123,6 +131,8 @@ export class SubnetEvaluator {
         total.count += labels.length;
       }
       const { top1, top5, loss, count } = total;
+      if (count === 0)
+        throw new UserError(`Cannot score a subnet: at least one ${split} image is needed: there is none`);
       return { top1: top1 / count, top5: top5 / count, loss: loss / count, count };
     } finally {
       await program.dispose();
@@ -144,7 +154,8 @@ export class SubnetEvaluator {
       else kept.length = 0;
       yield batch;
     }
-    if (kept.length > 0 && this.cachedBytes + bytes <= this.settings.cacheBytes) {
+    // Another call may have kept the same batches in the meantime.
+    if (kept.length > 0 && !this.batches.has(key) && this.cachedBytes + bytes <= this.settings.cacheBytes) {
       this.batches.set(key, kept);
       this.cachedBytes += bytes;
     }

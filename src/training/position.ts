@@ -13,7 +13,14 @@ export const positionSchema = z.strictObject({
   /** Steps done, of the whole run. */
   step: z.number().int().nonnegative(),
   totalSteps: z.number().int().positive(),
+  /** Steps since the last line of metrics, and the sum of their losses: the next line is their mean. */
+  unreported: z
+    .strictObject({ steps: z.number().int().nonnegative(), loss: z.number() })
+    .default({ steps: 0, loss: 0 }),
   /** Weights that teach, in the same folder; null before the first phase that needs them. */
   teacher: z.strictObject({ file: z.string(), sha256: z.string() }).nullable(),
 });
 export type Position = z.infer<typeof positionSchema>;
+
+/** What of a position a run is defined by; the rest moves. */
+export type RunSettings = Omit<Position, 'format' | 'step' | 'unreported' | 'teacher'>;

@@ -2,37 +2,36 @@
  * Trains supernets: one trainer, any schedule. All chance is derived from the seed and the step, and programs compute
  * the same bits every time, so a run that is killed and resumed ends with the weights of one that never stopped.
  */
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Loader, TrainBatchRequest } from '../data/loader.js';
-import { toFile, type Architecture } from '../space/architecture.js';
-import { sampleArchitecture } from '../space/sampling.js';
+import type { Architecture } from '../space/architecture.js';
+import { isDecayed } from '../space/parameters.js';
 import type { SearchSpace } from '../space/space.js';
-import { isDecayed, isTrainable } from '../space/parameters.js';
 import { sortChannels } from '../supernet/channelSorting.js';
-import { CHECKPOINT_FILE, loadCheckpoint, saveCheckpoint, type Json } from '../supernet/checkpoint.js';
 import type { SubnetExecutor } from '../supernet/executor.js';
-import { decodeSafetensors, encodeSafetensors } from '../supernet/safetensors.js';
-import {
-  initialiseWeights,
-  storedParameters,
-  zeroTensors,
-  type SupernetWeights,
-} from '../supernet/weights.js';
-import { InterruptedError, UserError } from '../util/errors.js';
-import { appendJsonLine, readBytes, validate, writeAtomic } from '../util/files.js';
-import { silentLogger, type Logger } from '../util/logger.js';
-import { createRandom } from '../util/random.js';
+import { zeroTensors, type SupernetWeights } from '../supernet/weights.js';
+import { InterruptedError } from '../util/errors.js';
+import { appendJsonLine } from '../util/files.js';
+import { silentLogger, type Logger, type Progress } from '../util/logger.js';
 import { METRICS_FILE, rewindMetrics, type Metric } from './metrics.js';
 import { sgdStep } from './optimizer.js';
-import { positionSchema, type Position } from './position.js';
 import { learningRateAt, planSchedule, type PhasePlan, type Schedule } from './schedule.js';
 import type { Score } from './score.js';
+import {
+  divergence,
+  keepTeacher,
+  openState,
+  saveState,
+  trainableParameters,
+  type RunIdentity,
+  type TrainingState,
+} from './state.js';
 import { accumulateStep, drawImageSize, type StepContext } from './step.js';
+import { validationMetrics, validationSubnets } from './validation.js';
 
 export interface TrainingOptions {
   readonly space: SearchSpace;
+  /** Makes batches of the schedule's size. */
   readonly loader: Loader;
   readonly schedule: Schedule;
   /** Runs subnets; owned by the caller. */
@@ -65,272 +64,190 @@ export interface TrainingResult {
 
 /** Steps between two lines of metrics. */
 const METRIC_STEPS = 20;
-/** Random subnets of every validation, the same ones throughout a run. */
-const VALIDATION_RANDOM = 2;
 
 /**
  * Trains, or goes on with the run in `folder`, or returns at once where that is finished. Throws UserError where the
- * folder holds a run of other settings or the disk refuses, InterruptedError on `signal` after saving.
+ * folder holds a run of other settings, the disk refuses or training diverges, InterruptedError on `signal` after saving.
  */
 export async function trainSupernet(options: TrainingOptions): Promise<TrainingResult> {
-  const run = await Run.open(options);
-  return run.train();
+  const { space, schedule, loader, seed, epochsScale = 1, folder } = options;
+  const { stepsPerEpoch } = loader;
+  const plans = planSchedule(schedule, stepsPerEpoch, epochsScale);
+  const totalSteps = plans.reduce((sum, { steps }) => sum + steps, 0);
+  const { batchSize } = schedule;
+  const settings = { schedule, seed, epochsScale, batchSize, stepsPerEpoch, totalSteps };
+  const identity = { folder, space, data: loader.dataset.source, settings };
+  const state = await openState(identity, options.initialWeights);
+  await rewindMetrics(join(folder, METRICS_FILE), state.position.step);
+  await new Trainer(options, identity, state).train(plans);
+  const { weights, weightsSha256, position } = state;
+  return { weights, weightsSha256, steps: position.step };
 }
 
-class Run {
+class Trainer {
   private readonly logger: Logger;
   private readonly clock: () => number;
   private readonly gradients: SupernetWeights;
   private readonly decayed: ReadonlySet<string>;
-  private readonly metricsPath: string;
   private lastSave: number;
+  /** For the speed in metrics. */
+  private window: { images: number; start: number };
 
-  private constructor(
+  constructor(
     private readonly options: TrainingOptions,
-    private readonly plans: readonly PhasePlan[],
-    private weights: SupernetWeights,
-    private velocity: SupernetWeights,
-    private teacher: SupernetWeights | undefined,
-    private position: Position,
-    private sha256: string,
+    private readonly identity: RunIdentity,
+    private readonly state: TrainingState,
   ) {
     this.logger = options.logger ?? silentLogger;
     this.clock = options.clock ?? (() => performance.now());
-    const parameters = storedParameters(options.space).filter(({ role }) => isTrainable(role));
+    const parameters = trainableParameters(options.space);
     this.gradients = zeroTensors(parameters);
     this.decayed = new Set(parameters.filter(({ role }) => isDecayed(role)).map(({ name }) => name));
-    this.metricsPath = join(options.folder, METRICS_FILE);
     this.lastSave = this.clock();
+    this.window = { images: 0, start: this.clock() };
   }
 
-  static async open(options: TrainingOptions): Promise<Run> {
-    const { space, schedule, loader, seed, epochsScale = 1, folder } = options;
-    const { stepsPerEpoch } = loader;
-    const plans = planSchedule(schedule, stepsPerEpoch, epochsScale);
-    const totalSteps = plans.reduce((sum, { steps }) => sum + steps, 0);
-    const settings = {
-      schedule,
-      seed,
-      epochsScale,
-      batchSize: schedule.batchSize,
-      stepsPerEpoch,
-      totalSteps,
-    };
-    if (!existsSync(join(folder, CHECKPOINT_FILE))) {
-      const trainable = storedParameters(space).filter(({ role }) => isTrainable(role));
-      const position: Position = { format: 'ofakit.training/1', ...settings, step: 0, teacher: null };
-      const run = new Run(
-        options,
-        plans,
-        options.initialWeights ?? initialiseWeights(space, seed),
-        zeroTensors(trainable),
-        undefined,
-        position,
-        '',
-      );
-      await run.save();
-      await rewindMetrics(run.metricsPath, 0);
-      return run;
-    }
-    const checkpoint = await loadCheckpoint(folder);
-    const position = validate(
-      checkpoint.position,
-      positionSchema,
-      `${join(folder, CHECKPOINT_FILE)}, key "position"`,
-    );
-    requireSameRun(
-      folder,
-      { ...settings, space: space.file, data: loader.dataset.source },
-      { ...position, space: checkpoint.space.file, data: checkpoint.data },
-    );
-    if (checkpoint.optimizer === undefined)
-      throw new UserError(`Cannot resume ${folder}: its optimiser state is missing`);
-    const teacher = position.teacher === null ? undefined : await loadTeacher(folder, position.teacher);
-    await rewindMetrics(join(folder, METRICS_FILE), position.step);
-    return new Run(
-      options,
-      plans,
-      checkpoint.weights,
-      checkpoint.optimizer,
-      teacher,
-      position,
-      checkpoint.weightsSha256,
-    );
-  }
-
-  async train(): Promise<TrainingResult> {
-    const { position } = this;
-    if (position.step > 0) this.logger.info(`Going on at step ${position.step} of ${position.totalSteps}`);
-    for (const plan of this.plans) {
-      if (this.position.step >= plan.start + plan.steps) continue;
-      if (this.position.step === plan.start) await this.beginPhase(plan);
+  async train(plans: readonly PhasePlan[]): Promise<void> {
+    const { step, totalSteps } = this.state.position;
+    if (step > 0) this.logger.info(`Going on at step ${step} of ${totalSteps}`);
+    for (const plan of plans) {
+      if (this.state.position.step >= plan.start + plan.steps) continue;
+      this.throwIfStopped();
+      if (this.state.position.step === plan.start) await this.beginPhase(plan);
       await this.trainPhase(plan);
     }
-    return { weights: this.weights, weightsSha256: this.sha256, steps: this.position.step };
   }
 
-  /** A phase starts with an optimiser at rest, sorted channels and, where it needs one that is not there yet, a teacher. */
+  /**
+   * A phase starts with an optimiser at rest, sorted channels and, where it needs one that is not there yet, a teacher.
+   * No checkpoint is written before its first step is done, so a run that resumes at its start begins it again.
+   */
   private async beginPhase({ phase, sortStage }: PhasePlan): Promise<void> {
+    const { state } = this;
     const { folder, space } = this.options;
-    if (phase.distillation.teacher === 'largest' && this.teacher === undefined) {
-      const bytes = encodeSafetensors(this.weights);
-      const file = 'teacher.safetensors';
-      await writeAtomic(join(folder, file), bytes);
-      this.teacher = new Map(
-        [...this.weights].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]),
-      );
-      this.position = {
-        ...this.position,
-        teacher: { file, sha256: createHash('sha256').update(bytes).digest('hex') },
-      };
+    if (phase.distillation.teacher === 'largest' && state.teacher === undefined) {
+      await keepTeacher(folder, state);
     }
-    if (sortStage !== undefined) this.weights = sortChannels(space, this.weights, sortStage).weights;
-    for (const { data } of this.velocity.values()) data.fill(0);
+    if (sortStage !== undefined) state.weights = sortChannels(space, state.weights, sortStage).weights;
+    for (const { data } of state.velocity.values()) data.fill(0);
   }
 
   private async trainPhase(plan: PhasePlan): Promise<void> {
     const { phase, start, steps } = plan;
-    const { loader, schedule, signal, seed, validateEveryEpochs = 1 } = this.options;
-    const { momentum, weightDecay, batchSize } = schedule;
-    const stepsPerEpoch = loader.stepsPerEpoch;
+    const { loader, schedule } = this.options;
     const context: StepContext = {
       ...this.options,
-      weights: this.weights,
+      weights: this.state.weights,
       gradients: this.gradients,
-      teacher: this.teacher,
+      teacher: this.state.teacher,
       labelSmoothing: schedule.labelSmoothing,
     };
     const progress = this.logger.progress(`Training: ${phase.name}`, steps);
-    const since = { images: 0, loss: 0, steps: 0, time: this.clock() };
+    progress.update(this.state.position.step - start);
+    this.window = { images: 0, start: this.clock() };
     try {
       for await (const batch of loader.trainBatches(this.requests(plan))) {
-        const { step } = this.position;
-        const loss = await accumulateStep(context, phase, step, batch);
-        if (!Number.isFinite(loss)) {
-          throw new UserError(
-            `Training diverged at step ${step} of phase "${phase.name}": the loss is ${loss}; try a lower learningRate in the schedule`,
+        const { step } = this.state.position;
+        if (batch.labels.length !== schedule.batchSize) {
+          throw new RangeError(
+            `Cannot train: the loader must make batches of ${schedule.batchSize} images: it made one of ${batch.labels.length}`,
           );
         }
-        const learningRate = learningRateAt(plan, step - start, batchSize);
-        sgdStep(this.weights, this.velocity, this.gradients, this.decayed, {
-          learningRate,
-          momentum,
-          weightDecay,
-        });
-        const done = step + 1;
-        this.position = { ...this.position, step: done };
-        since.images += batch.labels.length;
-        since.loss += loss;
-        since.steps += 1;
-        const last = done === start + steps;
-        if (done % METRIC_STEPS === 0 || last) {
-          const imagesPerSecond = (since.images * 1000) / Math.max(1, this.clock() - since.time);
-          const mean = since.loss / since.steps;
-          progress.update(done - start, `loss ${mean.toFixed(3)}, ${imagesPerSecond.toFixed(0)} images/s`);
-          await this.log({
-            kind: 'step',
-            phase: phase.name,
-            step: done,
-            epoch: done / stepsPerEpoch,
-            loss: mean,
-            learningRate,
-            imagesPerSecond,
-          });
-          Object.assign(since, { images: 0, loss: 0, steps: 0, time: this.clock() });
-        }
-        const epochEnds = done % Math.max(1, Math.round(validateEveryEpochs * stepsPerEpoch)) === 0;
-        if (epochEnds || last) await this.validate(phase.name, seed);
-        const due = this.clock() - this.lastSave > 1000 * (this.options.checkpointSeconds ?? 60);
-        if (due || last || signal?.aborted === true) await this.save();
-        if (signal?.aborted === true && !last)
-          throw new InterruptedError(`Stopped at step ${done}; the same command goes on from there`);
+        const loss = await accumulateStep(context, phase, step, batch);
+        if (!Number.isFinite(loss)) throw divergence(step, `the loss is ${loss}`);
+        this.update(plan, loss, batch.labels.length);
+        await this.afterStep(plan, progress);
       }
     } finally {
       progress.stop();
     }
   }
 
+  private update(plan: PhasePlan, loss: number, images: number): void {
+    const { momentum, weightDecay, batchSize } = this.options.schedule;
+    const { weights, velocity, position } = this.state;
+    const learningRate = learningRateAt(plan, position.step - plan.start, batchSize);
+    sgdStep(weights, velocity, this.gradients, this.decayed, { learningRate, momentum, weightDecay });
+    const { unreported } = position;
+    this.window.images += images;
+    this.state.position = {
+      ...position,
+      step: position.step + 1,
+      unreported: { steps: unreported.steps + 1, loss: unreported.loss + loss },
+    };
+  }
+
+  /** Metrics, validation, checkpoint: in this order, as metrics beyond a checkpoint are dropped on resuming. */
+  private async afterStep(plan: PhasePlan, progress: Progress): Promise<void> {
+    const { loader, validateEveryEpochs = 1, checkpointSeconds = 60, signal } = this.options;
+    const done = this.state.position.step;
+    const last = done === plan.start + plan.steps;
+    if (done % METRIC_STEPS === 0 || last) await this.report(plan, progress);
+    const validationSteps = Math.max(1, Math.round(validateEveryEpochs * loader.stepsPerEpoch));
+    if (done % validationSteps === 0 || last) await this.validate(plan.phase.name);
+    const due = this.clock() - this.lastSave > 1000 * checkpointSeconds;
+    if (due || last || signal?.aborted === true) {
+      await saveState(this.identity, this.state);
+      this.lastSave = this.clock();
+    }
+    this.throwIfStopped();
+  }
+
+  private async report(plan: PhasePlan, progress: Progress): Promise<void> {
+    const { step, unreported } = this.state.position;
+    const { loader, schedule } = this.options;
+    const loss = unreported.loss / unreported.steps;
+    const seconds = Math.max(1, this.clock() - this.window.start) / 1000;
+    const imagesPerSecond = this.window.images / seconds;
+    const learningRate = learningRateAt(plan, step - 1 - plan.start, schedule.batchSize);
+    progress.update(step - plan.start, `loss ${loss.toFixed(3)}, ${imagesPerSecond.toFixed(0)} images/s`);
+    await this.log({
+      kind: 'step',
+      phase: plan.phase.name,
+      step,
+      epoch: step / loader.stepsPerEpoch,
+      loss,
+      learningRate,
+      imagesPerSecond,
+    });
+    this.state.position = { ...this.state.position, unreported: { steps: 0, loss: 0 } };
+    this.window = { images: 0, start: this.clock() };
+  }
+
+  private async validate(phase: string): Promise<void> {
+    const { space, seed, validate, loader } = this.options;
+    if (validate === undefined) return;
+    const { step } = this.state.position;
+    const at = { phase, step, epoch: step / loader.stepsPerEpoch };
+    const evaluate = validate(this.state.weights);
+    const metrics = await validationMetrics(validationSubnets(space, seed), evaluate, at);
+    for (const metric of metrics) {
+      if (!Number.isFinite(metric.loss)) throw divergence(step, `the validation loss is ${metric.loss}`);
+      await this.log(metric);
+    }
+    const results = metrics.map(({ subnet, top1 }) => `${subnet} ${(100 * top1).toFixed(1)} %`);
+    this.logger.info(`Validation after "${phase}", step ${step}: ${results.join(', ')}`);
+    // Validation is not training speed.
+    this.window = { images: 0, start: this.clock() };
+  }
+
   /** The batches from here to the end of the phase. */
   private *requests({ phase, start, steps }: PhasePlan): Generator<TrainBatchRequest> {
     const { space, loader, seed } = this.options;
-    for (let step = this.position.step; step < start + steps; step++) {
+    for (let step = this.state.position.step; step < start + steps; step++) {
       const epoch = Math.floor(step / loader.stepsPerEpoch);
       yield { epoch, step: step % loader.stepsPerEpoch, imageSize: drawImageSize(space, phase, seed, step) };
     }
   }
 
-  private async validate(phase: string, seed: number): Promise<void> {
-    const { space, validate: score, loader } = this.options;
-    if (score === undefined) return;
-    const evaluate = score(this.weights);
-    const subnets: [string, Architecture][] = [
-      ['largest', space.largest],
-      ['smallest', space.smallest],
-    ];
-    for (let i = 0; i < VALIDATION_RANDOM; i++) {
-      subnets.push([`random ${i}`, sampleArchitecture(space.genes, createRandom(seed, 'validation', i))]);
-    }
-    const { step } = this.position;
-    const results: string[] = [];
-    for (const [subnet, arch] of subnets) {
-      const { top1, top5, loss, count } = await evaluate(arch);
-      results.push(`${subnet} ${(100 * top1).toFixed(1)} %`);
-      const epoch = step / loader.stepsPerEpoch;
-      await this.log({
-        kind: 'validation',
-        phase,
-        step,
-        epoch,
-        subnet,
-        architecture: toFile(arch),
-        top1,
-        top5,
-        loss,
-        images: count,
-      });
-    }
-    this.logger.info(`Validation after "${phase}", step ${step}: ${results.join(', ')}`);
+  /** A finished run is not stopped. */
+  private throwIfStopped(): void {
+    const { step, totalSteps } = this.state.position;
+    if (this.options.signal?.aborted !== true || step === totalSteps) return;
+    throw new InterruptedError(`Stopped at step ${step}; the same command goes on from there`);
   }
 
   private async log(metric: Metric): Promise<void> {
-    await appendJsonLine(this.metricsPath, metric);
-  }
-
-  private async save(): Promise<void> {
-    const { folder, space, loader } = this.options;
-    this.sha256 = await saveCheckpoint(folder, {
-      space,
-      weights: this.weights,
-      optimizer: this.velocity,
-      data: loader.dataset.source as unknown as Json,
-      position: this.position,
-    });
-    this.lastSave = this.clock();
-  }
-}
-
-async function loadTeacher(
-  folder: string,
-  { file, sha256 }: { file: string; sha256: string },
-): Promise<SupernetWeights> {
-  const path = join(folder, file);
-  const bytes = await readBytes(path);
-  if (createHash('sha256').update(bytes).digest('hex') !== sha256) {
-    throw new UserError(`Cannot resume ${folder}: ${file} is not the teacher that the run began with`);
-  }
-  return decodeSafetensors(bytes, path).tensors;
-}
-
-/** Throws UserError naming the first setting in which a run differs from the command that would go on with it. */
-function requireSameRun(
-  folder: string,
-  wanted: Readonly<Record<string, unknown>>,
-  found: Readonly<Record<string, unknown>>,
-): void {
-  for (const [key, value] of Object.entries(wanted)) {
-    if (JSON.stringify(value) === JSON.stringify(found[key])) continue;
-    throw new UserError(
-      `Cannot go on with the run in ${folder}: it was started with another ${key}; give the same options, or another --out`,
-    );
+    await appendJsonLine(join(this.options.folder, METRICS_FILE), metric);
   }
 }

@@ -1,0 +1,166 @@
+/** What a run has so far: made afresh, read from its folder, written back. */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { DatasetSource } from '../data/dataset.js';
+import { isTrainable, type ParameterSpec } from '../space/parameters.js';
+import type { SearchSpace } from '../space/space.js';
+import { CHECKPOINT_FILE, loadCheckpoint, saveCheckpoint, type Json } from '../supernet/checkpoint.js';
+import { decodeSafetensors, encodeSafetensors } from '../supernet/safetensors.js';
+import {
+  initialiseWeights,
+  storedParameters,
+  tensorProblems,
+  zeroTensors,
+  type SupernetWeights,
+} from '../supernet/weights.js';
+import { UserError } from '../util/errors.js';
+import { readBytes, validate, writeAtomic } from '../util/files.js';
+import { positionSchema, type Position, type RunSettings } from './position.js';
+
+const TEACHER_FILE = 'teacher.safetensors';
+
+/** What a run is: two runs with the same end with the same weights. */
+export interface RunIdentity {
+  readonly folder: string;
+  readonly space: SearchSpace;
+  readonly data: DatasetSource;
+  readonly settings: RunSettings;
+}
+
+/** Moved on by the trainer, in place. */
+export interface TrainingState {
+  weights: SupernetWeights;
+  readonly velocity: SupernetWeights;
+  /** Constant once it is there. */
+  teacher: SupernetWeights | undefined;
+  position: Position;
+  /** Of the weights' file that was written last. */
+  weightsSha256: string;
+}
+
+/** The tensors that gradients move. */
+export function trainableParameters(space: SearchSpace): ParameterSpec[] {
+  return storedParameters(space).filter(({ role }) => isTrainable(role));
+}
+
+export function copyTensors(tensors: SupernetWeights): SupernetWeights {
+  return new Map([...tensors].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));
+}
+
+/**
+ * The state of the run in the folder, or that of one that begins, saved. `initialWeights` are copied. Throws UserError
+ * where the folder holds another run, or a damaged one, or the disk refuses.
+ */
+export async function openState(
+  identity: RunIdentity,
+  initialWeights: SupernetWeights | undefined,
+): Promise<TrainingState> {
+  const { folder, space, settings } = identity;
+  if (existsSync(join(folder, CHECKPOINT_FILE))) return resumeState(identity);
+  const state: TrainingState = {
+    weights: initialWeights ? copyTensors(initialWeights) : initialiseWeights(space, settings.seed),
+    velocity: zeroTensors(trainableParameters(space)),
+    teacher: undefined,
+    position: {
+      format: 'ofakit.training/1',
+      ...settings,
+      step: 0,
+      unreported: { steps: 0, loss: 0 },
+      teacher: null,
+    },
+    weightsSha256: '',
+  };
+  await saveState(identity, state);
+  return state;
+}
+
+async function resumeState({ folder, space, data, settings }: RunIdentity): Promise<TrainingState> {
+  const checkpoint = await loadCheckpoint(folder);
+  const where = `${join(folder, CHECKPOINT_FILE)}, key "position"`;
+  const position = validate(checkpoint.position, positionSchema, where);
+  requireSameRun(
+    folder,
+    { ...settings, space: space.file, data },
+    { ...position, space: checkpoint.space.file, data: checkpoint.data },
+  );
+  const { optimizer } = checkpoint;
+  const problems =
+    optimizer === undefined ? ['it is missing'] : tensorProblems(optimizer, trainableParameters(space));
+  if (optimizer === undefined || problems.length > 0) {
+    throw new UserError(`Cannot resume ${folder}: its optimiser state is unusable: ${problems[0]!}`);
+  }
+  return {
+    weights: checkpoint.weights,
+    velocity: optimizer,
+    teacher: position.teacher === null ? undefined : await loadTeacher(folder, position.teacher),
+    position,
+    weightsSha256: checkpoint.weightsSha256,
+  };
+}
+
+/** Writes the checkpoint. Throws UserError where the disk refuses, or a weight is not finite. */
+export async function saveState({ folder, space, data }: RunIdentity, state: TrainingState): Promise<void> {
+  for (const [name, tensor] of state.weights) {
+    if (tensor.data.every((v) => Number.isFinite(v))) continue;
+    throw divergence(state.position.step, `"${name}" is not finite`);
+  }
+  state.weightsSha256 = await saveCheckpoint(folder, {
+    space,
+    weights: state.weights,
+    optimizer: state.velocity,
+    data: plain(data),
+    position: plain(state.position),
+  });
+}
+
+/** Keeps a copy of the weights as teacher, in memory and in the folder. */
+export async function keepTeacher(folder: string, state: TrainingState): Promise<void> {
+  const bytes = encodeSafetensors(state.weights);
+  await writeAtomic(join(folder, TEACHER_FILE), bytes);
+  state.teacher = copyTensors(state.weights);
+  state.position = { ...state.position, teacher: { file: TEACHER_FILE, sha256: sha256(bytes) } };
+}
+
+async function loadTeacher(
+  folder: string,
+  { file, sha256: wanted }: NonNullable<Position['teacher']>,
+): Promise<SupernetWeights> {
+  const path = join(folder, file);
+  const bytes = await readBytes(path);
+  if (sha256(bytes) !== wanted) {
+    throw new UserError(`Cannot resume ${folder}: ${file} is not the teacher that the run began with`);
+  }
+  return decodeSafetensors(bytes, path).tensors;
+}
+
+/** Throws UserError naming the first setting in which a run differs from the command that would go on with it. */
+function requireSameRun(
+  folder: string,
+  wanted: Readonly<Record<string, unknown>>,
+  found: Readonly<Record<string, unknown>>,
+): void {
+  for (const [key, value] of Object.entries(wanted)) {
+    if (isDeepStrictEqual(plain(value), plain(found[key]))) continue;
+    throw new UserError(
+      `Cannot go on with the run in ${folder}: it was started with another ${key}; give the same options, or another --out`,
+    );
+  }
+}
+
+/** The error of a training that went out of bounds. */
+export function divergence(step: number, reason: string): UserError {
+  return new UserError(
+    `Training diverged at step ${step}: ${reason}; start again in another folder with a lower learningRate in the schedule`,
+  );
+}
+
+/** As JSON holds it. */
+function plain(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value)) as Json;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

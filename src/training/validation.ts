@@ -1,0 +1,33 @@
+/** Scores of a few subnets while a supernet trains: its largest, its smallest, and some random ones, always the same. */
+import { toFile, type Architecture } from '../space/architecture.js';
+import { sampleArchitecture } from '../space/sampling.js';
+import type { SearchSpace } from '../space/space.js';
+import { createRandom } from '../util/random.js';
+import type { Metric } from './metrics.js';
+import type { Score } from './score.js';
+
+const RANDOM_SUBNETS = 2;
+
+/** Subnets by the name they have in metrics. */
+export function validationSubnets(space: SearchSpace, seed: number): [string, Architecture][] {
+  const random = Array.from({ length: RANDOM_SUBNETS }, (_, i): [string, Architecture] => [
+    `random ${i}`,
+    sampleArchitecture(space.genes, createRandom(seed, 'validation', i)),
+  ]);
+  return [['largest', space.largest], ['smallest', space.smallest], ...random];
+}
+
+/** A line of metrics for each subnet. */
+export async function validationMetrics(
+  subnets: readonly (readonly [string, Architecture])[],
+  evaluate: (arch: Architecture) => Promise<Score>,
+  at: { readonly phase: string; readonly step: number; readonly epoch: number },
+): Promise<Extract<Metric, { kind: 'validation' }>[]> {
+  const metrics: Extract<Metric, { kind: 'validation' }>[] = [];
+  for (const [subnet, arch] of subnets) {
+    const { top1, top5, loss, count } = await evaluate(arch);
+    const architecture = toFile(arch);
+    metrics.push({ kind: 'validation', ...at, subnet, architecture, top1, top5, loss, images: count });
+  }
+  return metrics;
+}
