@@ -4,8 +4,8 @@ import * as activation from '../../src/graph/operations/activation.js';
 import * as norm from '../../src/graph/operations/batchNorm.js';
 import * as conv from '../../src/graph/operations/conv.js';
 import * as elementwise from '../../src/graph/operations/elementwise.js';
-import { matmul } from '../../src/graph/operations/matmul.js';
-import { globalAveragePool } from '../../src/graph/operations/pool.js';
+import { dense, matmul } from '../../src/graph/operations/matmul.js';
+import { globalAverageImage, globalAveragePool } from '../../src/graph/operations/pool.js';
 import * as shape from '../../src/graph/operations/shape.js';
 import * as softmax from '../../src/graph/operations/softmax.js';
 import type { Shape } from '../../src/util/tensor.js';
@@ -48,6 +48,16 @@ const cases: OperationCase[] = [
     name: 'addBias of an image',
     inputs: [[2, 3, 4, 5], [3]],
     build: (b, [x, y]) => elementwise.addBias(b, x!, y!),
+  },
+  {
+    name: 'dense',
+    inputs: [[3, 5], [4, 5], [4]],
+    build: (b, [x, w, bias]) => dense(b, x!, w!, bias!),
+  },
+  {
+    name: 'global average, kept as an image',
+    inputs: [[2, 3, 4, 5]],
+    build: (b, [x]) => globalAverageImage(b, x!),
   },
   { name: 'reshape', inputs: [[2, 6]], build: (b, [x]) => shape.reshape(b, x!, [3, 4]) },
   { name: 'transpose', inputs: [[2, 3, 4, 5]], build: (b, [x]) => shape.transpose(b, x!, [2, 0, 3, 1]) },

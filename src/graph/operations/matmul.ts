@@ -1,6 +1,7 @@
 /** Matrix products of the last two axes, each operand optionally transposed; leading axes must be equal. */
 import { sameShape, sizeOf, type Shape } from '../../util/tensor.js';
 import { shapeError, type GraphBuilder, type Operation, type Value } from '../graph.js';
+import { sumTo } from './shape.js';
 
 export interface MatmulAttributes {
   readonly transposeA: boolean;
@@ -81,3 +82,35 @@ export const matmulOperation: Operation<MatmulAttributes> = {
 
 export const matmul = (b: GraphBuilder, x: Value, y: Value, transposeA = false, transposeB = false): Value =>
   b.one(matmulOperation, { transposeA, transposeB }, x, y);
+
+/** Dense layer: x [N, I], w [O, I], bias [O]; output x w^T + bias [N, O]. */
+export const denseOperation: Operation<Readonly<Record<string, never>>> = {
+  name: 'dense',
+  shape: (_, inputs) => {
+    const [x, w, bias] = inputs;
+    const fits =
+      x?.length === 2 && w?.length === 2 && bias?.length === 1 && x[1] === w[1] && w[0] === bias[0];
+    if (!fits) throw shapeError('dense', 'x [N, I], w [O, I] and a bias [O] are wanted', inputs);
+    return [[x[0]!, w[0]!]];
+  },
+  // dx = dy w, dw = dy^T x, dbias = sum of dy over the batch
+  gradient: ({ builder, inputs, outputGradients, needed }) => {
+    const [x, w, bias] = inputs as readonly [Value, Value, Value];
+    const dy = outputGradients[0]!;
+    return [
+      needed[0]! ? matmul(builder, dy, w) : undefined,
+      needed[1]! ? matmul(builder, dy, x, true) : undefined,
+      needed[2]! ? sumTo(builder, dy, bias.shape) : undefined,
+    ];
+  },
+  onnx: ({ emit, inputs, outputs }) => {
+    const names = inputs.map(({ name }) => name);
+    emit.node('Gemm', names, { transB: 1 }, [outputs[0]!.name]);
+  },
+  evaluate: (_, [x, w, bias], outputs) => {
+    const [y] = matmulOperation.evaluate({ transposeA: false, transposeB: true }, [x!, w!], outputs);
+    return [y!.map((v, i) => v + bias!.data[i % bias!.data.length]!)];
+  },
+};
+export const dense = (b: GraphBuilder, x: Value, w: Value, bias: Value): Value =>
+  b.one(denseOperation, {}, x, w, bias);

@@ -18,12 +18,9 @@ export const globalAveragePoolOperation: Operation<Readonly<Record<string, never
     return [expand(builder, reshape(builder, each, [n, c, 1, 1]), [n, c, h, w])];
   },
   onnx: ({ emit, inputs, outputs }) => {
-    emit.node(
-      'Reshape',
-      [emit.node('GlobalAveragePool', [inputs[0]!.name]), emit.ints(outputs[0]!.shape)],
-      {},
-      [outputs[0]!.name],
-    );
+    emit.node('Flatten', [emit.node('GlobalAveragePool', [inputs[0]!.name])], { axis: 1 }, [
+      outputs[0]!.name,
+    ]);
   },
   evaluate: (_, [x], outputs) => {
     const area = x!.shape[2]! * x!.shape[3]!;
@@ -34,6 +31,26 @@ export const globalAveragePoolOperation: Operation<Readonly<Record<string, never
 };
 export const globalAveragePool = (b: GraphBuilder, x: Value): Value =>
   b.one(globalAveragePoolOperation, {}, x);
+
+/** The same, kept as an image: [N, C, H, W] -> [N, C, 1, 1]. */
+export const globalAverageImageOperation: Operation<Readonly<Record<string, never>>> = {
+  name: 'globalAverageImage',
+  shape: (_, inputs) => {
+    if (inputs[0]!.length !== 4)
+      throw shapeError('globalAverageImage', 'a tensor [N, C, H, W] is wanted', inputs);
+    return [[...inputs[0]!.slice(0, 2), 1, 1]];
+  },
+  gradient: ({ builder, inputs, outputGradients }) => {
+    const [, , h, w] = inputs[0]!.shape as [number, number, number, number];
+    return [expand(builder, affine(builder, outputGradients[0]!, 1 / (h * w)), inputs[0]!.shape)];
+  },
+  onnx: ({ emit, inputs, outputs }) => {
+    emit.node('GlobalAveragePool', [inputs[0]!.name], {}, [outputs[0]!.name]);
+  },
+  evaluate: (attributes, inputs, outputs) => globalAveragePoolOperation.evaluate(attributes, inputs, outputs),
+};
+export const globalAverageImage = (b: GraphBuilder, x: Value): Value =>
+  b.one(globalAverageImageOperation, {}, x);
 
 /** Shape [N, C] as [N, C, 1, 1], for products with images. */
 export const asImage = (b: GraphBuilder, x: Value): Value => reshape(b, x, [...x.shape, 1, 1]);

@@ -42,8 +42,8 @@ export function foldBatchNorm(graph: Graph): Graph {
   for (const node of graph.nodes) {
     if (folded.has(node)) continue;
     const conv = foldable(node);
-    // Nodes keep their names' scopes, so that an exported file stays readable.
-    const outputs = b.scope(node.name.split('/').slice(0, -1).join('/'), () => {
+    // Nodes keep their names' scopes, a folded pair the convolution's, so that an exported file stays readable.
+    const outputs = b.scope((conv ?? node).name.split('/').slice(0, -1).join('/'), () => {
       if (conv === undefined) return b.apply(node.operation, node.attributes, node.inputs.map(map));
       const { epsilon } = node.attributes as BatchNormAttributes;
       const [scale, shift, mean, variance] = node.inputs.slice(1).map((value) => constant(value)!) as [
