@@ -26,7 +26,7 @@ export interface SupernetRun {
 export const runFiles = (folder: string) =>
   ({
     accuracies: join(folder, 'accuracy.jsonl'),
-    accuracyPredictor: join(folder, 'accuracy-predictor.json'),
+    accuracyPredictor: join(folder, 'accuracy-predictor.safetensors'),
     models: join(folder, 'models'),
     report: join(folder, 'report.html'),
     summary: join(folder, 'summary.json'),

@@ -1,11 +1,29 @@
 /** All commands: add a line to add one. */
 import type { Register } from '../context.js';
+import { accuracy } from './accuracy.js';
 import { cost } from './cost.js';
 import { device } from './device.js';
 import { evaluate } from './eval.js';
+import { exportCommand } from './export.js';
 import { latency } from './latency.js';
 import { measure } from './measure.js';
+import { search } from './search.js';
 import { space } from './space.js';
+import { specialize } from './specialize.js';
 import { train } from './train.js';
+import { verify } from './verify.js';
 
-export const commands: readonly Register[] = [space, cost, train, evaluate, device, measure, latency];
+export const commands: readonly Register[] = [
+  space,
+  cost,
+  train,
+  evaluate,
+  device,
+  measure,
+  latency,
+  accuracy,
+  search,
+  specialize,
+  exportCommand,
+  verify,
+];

@@ -1,0 +1,135 @@
+import { Option, type Command } from 'commander';
+import { formatRows } from '../console.js';
+import { integer, percent, seedOption, type Register } from '../context.js';
+
+interface SampleOptions {
+  readonly supernet: string;
+  readonly count: number;
+  readonly data?: string;
+  readonly calibrationImages: number;
+  readonly threads?: number;
+  readonly seed: number;
+}
+
+interface FitOptions {
+  readonly supernet: string;
+  readonly predictor: string;
+  readonly encoding: string;
+  readonly heldOut: number;
+  readonly seed: number;
+}
+
+export const accuracy: Register = (program, context) => {
+  const command = program
+    .command('accuracy')
+    .description('measured accuracies of subnets, and predictors fitted on them');
+  command
+    .command('sample')
+    .description(
+      'measure the validation accuracy of random subnets; the same command goes on where it was stopped',
+    )
+    .requiredOption('--supernet <run>', 'folder of a run')
+    .requiredOption('--count <n>', 'distinct subnets wanted', integer('count', 1))
+    .option('--data <data>', 'data set (default: the one the run was trained on)')
+    .option(
+      '--calibration-images <n>',
+      'training images for batch-norm statistics',
+      integer('calibration-images', 1),
+      2000,
+    )
+    .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
+    .addOption(seedOption())
+    .addHelpText('after', '\nExample: ofa accuracy sample --supernet runs/digits --count 250')
+    .action(async (options: SampleOptions, self: Command) => {
+      const [{ sampleRunAccuracies }, { openRun, openLoader, createEvaluator, runFiles }, { createRuntime }] =
+        await Promise.all([
+          import('../../pipeline/accuracy.js'),
+          import('../../pipeline/run.js'),
+          import('../../pipeline/runtime.js'),
+        ]);
+      const run = await openRun(options.supernet);
+      const logger = await context.logger();
+      const loader = await openLoader(run.space, options.data ?? run.data, { batchSize: 1, seed: 0, logger });
+      const runtime = await createRuntime(options.threads === undefined ? {} : { threads: options.threads });
+      try {
+        const evaluator = createEvaluator(run, loader, runtime, {
+          calibrationImages: options.calibrationImages,
+        });
+        const records = await sampleRunAccuracies({
+          run,
+          evaluator,
+          count: options.count,
+          seed: options.seed,
+          logger,
+          signal: context.signal,
+        });
+        const top1 = records.map((record) => record.top1);
+        const document = {
+          file: runFiles(run.folder).accuracies,
+          count: records.length,
+          lowestTop1: Math.min(...top1),
+          highestTop1: Math.max(...top1),
+        };
+        context.result(
+          self,
+          document,
+          () =>
+            `${document.count} subnets, top-1 ${percent(document.lowestTop1)} to ${percent(document.highestTop1)}, in ${document.file}\n`,
+        );
+      } finally {
+        await loader.close();
+        await runtime.dispose();
+      }
+    });
+  command
+    .command('fit')
+    .description('fit an accuracy predictor and judge it on subnets put aside')
+    .requiredOption('--supernet <run>', 'folder of a run')
+    .option('--predictor <name>', 'a predictor, or "auto" for the best by cross-validation', 'mlp')
+    .addOption(new Option('--encoding <name>', 'how architectures become numbers').default('one-hot'))
+    .option('--held-out <n>', 'subnets put aside', integer('held-out', 1), 50)
+    .addOption(seedOption())
+    .addHelpText('after', '\nExample: ofa accuracy fit --supernet runs/digits')
+    .action(async (options: FitOptions, self: Command) => {
+      const [{ fitAccuracy }, { openRun }, { createRuntime }] = await Promise.all([
+        import('../../pipeline/accuracy.js'),
+        import('../../pipeline/run.js'),
+        import('../../pipeline/runtime.js'),
+      ]);
+      const run = await openRun(options.supernet);
+      const runtime = await createRuntime();
+      try {
+        const { predictor, score, file } = await fitAccuracy({
+          ...options,
+          run,
+          engine: runtime.inference,
+          signal: context.signal,
+        });
+        await predictor.dispose();
+        const document = {
+          predictor: predictor.name,
+          file,
+          rmse: score.rmse,
+          kendallTau: score.kendallTau,
+          spearman: score.spearman,
+          heldOut: score.n,
+        };
+        context.result(self, document, () =>
+          formatRows(
+            ['predictor', 'RMSE (points)', 'Kendall tau', 'Spearman', 'held out'],
+            [
+              [
+                predictor.name,
+                score.rmse.toFixed(3),
+                score.kendallTau.toFixed(3),
+                score.spearman.toFixed(3),
+                score.n,
+              ],
+            ],
+          ),
+        );
+      } finally {
+        await runtime.dispose();
+      }
+    });
+};
