@@ -1,6 +1,7 @@
 /** Every engine computes what the operations' definitions say: values and gradients, on every case. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
+import { defaultTarget } from '../../src/engine/onnxruntime/defaultTarget.js';
 import { createOnnxRuntimeEngine } from '../../src/engine/onnxruntime/engine.js';
 import { referenceEngine } from '../../src/engine/reference.js';
 import { differentiate } from '../../src/graph/differentiate.js';
@@ -15,6 +16,10 @@ import '../support/matchers.js';
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
   ['reference', () => Promise.resolve(referenceEngine)],
   ['onnxruntime, plain operators', () => createOnnxRuntimeEngine({ threads: 2 })],
+  [
+    'onnxruntime, the default target',
+    async () => createOnnxRuntimeEngine({ threads: 2, target: await defaultTarget() }),
+  ],
 ];
 
 describe.each(engines)('%s', (_name, create) => {
