@@ -4,7 +4,7 @@
  */
 import { cutOutputs } from '../device/cutOutput.js';
 import { inferenceGraph } from '../graph/network.js';
-import { foldBatchNorm } from '../lowering/passes/foldBatchNorm.js';
+import { forInference } from '../lowering/passes/forInference.js';
 import { onnxTarget } from '../lowering/onnx.js';
 import type { Architecture } from '../space/architecture.js';
 import type { BlockSpec, LayerSpec } from '../space/network.js';
@@ -46,7 +46,7 @@ function chainModel(chain: readonly BlockSpec[], batch: number): Uint8Array {
       ),
     ),
   );
-  return onnxTarget.lower(foldBatchNorm(inferenceGraph(blocks, tensors, batch)));
+  return onnxTarget.lower(forInference(inferenceGraph(blocks, tensors, batch)));
 }
 
 /** ONNX of one block, input [batch, C, H, W], output cut to one number, batch norms folded. */
