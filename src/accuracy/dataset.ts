@@ -1,0 +1,174 @@
+/**
+ * Measured accuracies, as JSON lines. Each line stands for itself, so that files can be joined:
+ *
+ *     {"format":"ofakit.accuracy/1","architecture":{"image_size":..,"ks":[..],"e":[..],"d":[..]},"split":"validation",
+ *      "top1":0.91,"top5":0.99,"loss":0.31,"count":5000,"seed":0,"weightsSha256":"..."}
+ *
+ * `top1` and `top5` are fractions of `count` images; `seed` is that of the list which the network was drawn for.
+ */
+import { existsSync } from 'node:fs';
+import { z } from 'zod';
+import { architectureFileSchema, toFile, type Architecture } from '../space/architecture.js';
+import { architectureKey } from '../space/canonical.js';
+import { countNetworks } from '../space/enumerate.js';
+import { parseArchitecture } from '../space/file.js';
+import type { SearchSpace } from '../space/space.js';
+import { InterruptedError, UserError } from '../util/errors.js';
+import { appendJsonLine, readBytes, readJsonLines, writeAtomic } from '../util/files.js';
+import { silentLogger, type Logger } from '../util/logger.js';
+import { distinctArchitectures } from './sampling.js';
+
+const fraction = z.number().min(0).max(1);
+const scoreShape = {
+  top1: fraction,
+  top5: fraction,
+  loss: z.number(),
+  count: z.number().int().positive(),
+};
+
+export const accuracyLineSchema = z.strictObject({
+  format: z.literal('ofakit.accuracy/1'),
+  architecture: architectureFileSchema,
+  split: z.string().min(1),
+  ...scoreShape,
+  seed: z.number().int(),
+  weightsSha256: z.string().min(1),
+});
+
+/** Of one subnet on a split of a data set. */
+export interface AccuracyScore {
+  /** Fractions in [0, 1]. */
+  readonly top1: number;
+  readonly top5: number;
+  readonly loss: number;
+  /** Images. */
+  readonly count: number;
+}
+
+export interface AccuracyRecord extends AccuracyScore {
+  readonly architecture: Architecture;
+  readonly split: string;
+  readonly seed: number;
+  readonly weightsSha256: string;
+}
+
+/**
+ * Records in the order of the file; of several of one network the first. [] where there is no file. Throws UserError naming
+ * the line that is not a record, or whose architecture is not in the space.
+ */
+export async function readAccuracies(path: string, space: SearchSpace): Promise<AccuracyRecord[]> {
+  const lines = await readJsonLines(path, accuracyLineSchema);
+  const records = new Map<string, AccuracyRecord>();
+  lines.forEach(({ format: _format, architecture: file, ...rest }, i) => {
+    const architecture = architectureOfLine(file, space, `${path}, line ${i + 1}`);
+    const key = architectureKey(space.genes, architecture);
+    if (!records.has(key)) records.set(key, { architecture, ...rest });
+  });
+  return [...records.values()];
+}
+
+function architectureOfLine(content: unknown, space: SearchSpace, where: string): Architecture {
+  try {
+    return parseArchitecture(content, space, where);
+  } catch (cause) {
+    if (!(cause instanceof UserError)) throw cause;
+    throw new UserError(`Cannot use ${where}: ${cause.message}`, { cause });
+  }
+}
+
+export interface SampleAccuraciesOptions {
+  readonly space: SearchSpace;
+  /** Distinct networks wanted. */
+  readonly count: number;
+  /** Accuracy of a subnet of the supernet; must give the same for the same architecture. */
+  readonly evaluate: (architecture: Architecture) => Promise<AccuracyScore>;
+  readonly file: string;
+  readonly seed: number;
+  /** Name of the images that `evaluate` judges on. */
+  readonly split: string;
+  /** Of the supernet's weights: accuracies of other weights are another data set. */
+  readonly weightsSha256: string;
+  readonly signal?: AbortSignal;
+  readonly logger?: Logger;
+}
+
+/**
+ * Evaluates the first `count` networks of the seed's list and appends a line to the file after each; those already in the
+ * file are not evaluated again, so that the same call goes on where an interrupted one ended, and a call with a greater
+ * count adds to it. Returns the records of the list, in its order.
+ *
+ * Throws UserError for a file with accuracies of other weights or of another split, and where the space has fewer networks;
+ * InterruptedError after the signal, when everything measured is in the file; RangeError for a score that is none.
+ */
+export async function sampleAccuracies(options: SampleAccuraciesOptions): Promise<AccuracyRecord[]> {
+  const { space, count, evaluate, file, seed, split, weightsSha256, signal, logger = silentLogger } = options;
+  const networks = countNetworks(space.genes);
+  if (!Number.isInteger(count) || count < 1 || BigInt(count) > networks) {
+    throw new UserError(
+      `Cannot sample accuracies: the count must be from 1 to ${networks}, as the space has no more networks: current value is ${count}`,
+    );
+  }
+  const present = await readAccuracies(file, space);
+  for (const record of present) requireSameOrigin(file, record, { split, weightsSha256 });
+  await dropTornLine(file);
+  const known = new Map(present.map((record) => [architectureKey(space.genes, record.architecture), record]));
+  const progress = logger.progress('Accuracies', count);
+  const records: AccuracyRecord[] = [];
+  try {
+    for (const { key, architecture } of distinctArchitectures(space.genes, seed)) {
+      if (records.length === count) break;
+      let record = known.get(key);
+      if (record === undefined) {
+        if (signal?.aborted === true) {
+          throw new InterruptedError(
+            `Sampling accuracies was interrupted after ${records.length} of ${count}; run the same command again to go on`,
+          );
+        }
+        const score = checkScore(await evaluate(architecture), architecture);
+        record = { architecture, split, ...score, seed, weightsSha256 };
+        const { architecture: arch, ...rest } = record;
+        await appendJsonLine(file, { format: 'ofakit.accuracy/1', architecture: toFile(arch), ...rest });
+      }
+      records.push(record);
+      progress.update(records.length, `top-1 ${(100 * record.top1).toFixed(2)} %`);
+    }
+  } finally {
+    progress.stop();
+  }
+  return records;
+}
+
+function requireSameOrigin(
+  file: string,
+  record: AccuracyRecord,
+  wanted: { readonly split: string; readonly weightsSha256: string },
+): void {
+  for (const [key, what] of [
+    ['weightsSha256', 'weights'],
+    ['split', 'split'],
+  ] as const) {
+    if (record[key] === wanted[key]) continue;
+    throw new UserError(
+      `Cannot add to ${file}: it must hold accuracies of ${what} "${wanted[key]}": it holds those of "${record[key]}"; choose another file, or delete it`,
+    );
+  }
+}
+
+/** A kill may leave a line without an end, which readers ignore; the next line must not be written behind it. */
+async function dropTornLine(file: string): Promise<void> {
+  if (!existsSync(file)) return;
+  const bytes = await readBytes(file);
+  const end = bytes.lastIndexOf(0x0a) + 1;
+  if (end < bytes.length) await writeAtomic(file, bytes.subarray(0, end));
+}
+
+/** Throws RangeError: a value that is not finite would make the line unreadable. */
+function checkScore({ top1, top5, loss, count }: AccuracyScore, architecture: Architecture): AccuracyScore {
+  const score = { top1, top5, loss, count };
+  const result = z.object(scoreShape).safeParse(score);
+  if (result.success) return score;
+  const issue = result.error.issues[0]!;
+  throw new RangeError(
+    `Cannot record the accuracy of ${JSON.stringify(toFile(architecture))}: ${issue.path.join('.')}: ${issue.message}`,
+  );
+}
