@@ -1,0 +1,90 @@
+/** Title, the result in one sentence, and the facts to judge it by. */
+import type { ReportData } from '../data.js';
+import {
+  capitalise,
+  countOf,
+  formatHuge,
+  formatInteger,
+  formatMs,
+  formatPercent,
+  formatRange,
+  formatTop1,
+} from '../format.js';
+import { html, type Html } from '../html.js';
+
+/** `Three models for local-cpu, 0.21 to 0.54 ms, 97.1 to 98.6 % top-1`. */
+export function headline({ models, subnets, space }: ReportData): string {
+  if (models.length > 0) {
+    const devices = [...new Set(models.map(({ device }) => device))];
+    const target = devices.length <= 2 ? devices.join(' and ') : countOf(devices.length, 'device');
+    const latency = formatRange(
+      models.map(({ measuredMs }) => measuredMs),
+      (ms) => formatMs(ms, 2),
+    );
+    const top1 = formatRange(
+      models.map(({ measuredTop1 }) => measuredTop1),
+      (fraction) => formatTop1(fraction, 1),
+    );
+    return `${capitalise(countOf(models.length, 'model'))} for ${target}, ${latency}, ${top1} top-1`;
+  }
+  if (subnets.length > 0) {
+    const top1 = formatRange(
+      subnets.map((subnet) => subnet.top1),
+      (fraction) => formatTop1(fraction, 1),
+    );
+    return `${capitalise(countOf(subnets.length, 'subnet'))} of ${space.name}, ${top1} top-1; no model chosen yet`;
+  }
+  return `A supernet of ${space.name}; no model chosen yet`;
+}
+
+export function header(data: ReportData): Html {
+  const { title, space, dataset, machine, accuracy, latency, models } = data;
+  const missed = models.filter(({ meetsLimit }) => !meetsLimit).length;
+  return html`<header>
+    <p class="kicker">${title}</p>
+    <h1>${headline(data)}</h1>
+    <p>
+      ${
+        models.length > 0 &&
+        `${missed === 0 ? 'Every chosen model meets its latency limit when measured.' : `${capitalise(countOf(missed, 'model'))} ${missed === 1 ? 'exceeds its' : 'exceed their'} latency limit when measured; the table of chosen models names them.`} `
+      }One
+      supernet of the search space ${space.name} was trained on ${dataset.name}; its subnets share all
+      weights, so a network for a device is found by searching, without training again.
+    </p>
+    <dl class="facts">
+      ${fact('Subnets in the space', formatHuge(space.subnets), imageSizes(space.imageSizes))}
+      ${fact(
+        'Data set',
+        dataset.name,
+        `${countOf(space.classes, 'class', 'classes')}; ${formatInteger(dataset.train)} training, ${formatInteger(dataset.validation)} validation, ${formatInteger(dataset.test)} test images`,
+      )}
+      ${
+        accuracy &&
+        fact(
+          'Accuracy predictor',
+          `±${accuracy.rmsePoints.toFixed(2)} points`,
+          `root mean square error on ${countOf(accuracy.heldOut, 'held-out subnet')}`,
+        )
+      }
+      ${latency.map(({ device, mape, heldOut }) =>
+        fact(
+          `Latency predictor, ${device}`,
+          `±${formatPercent(mape)}`,
+          `mean error on ${countOf(heldOut, 'held-out subnet')}`,
+        ),
+      )}
+      ${fact('Machine', machine.cpu, `${countOf(machine.cores, 'core')}, ${machine.runtime}`)}
+    </dl>
+  </header>`;
+}
+
+function imageSizes(sizes: readonly number[]): string {
+  return sizes.length === 0 ? 'image sizes not recorded' : `image sizes ${sizes.join(', ')}`;
+}
+
+function fact(name: string, value: string, note: string): Html {
+  return html`<div>
+    <dt>${name}</dt>
+    <dd>${value}<small>${note}</small></dd>
+  </div>`;
+}
