@@ -1,1 +1,69 @@
-export const version = '0.1.0';
+/**
+ * ofakit: once-for-all supernets for Node.js. Train one supernet, measure devices, specialise for each, export ONNX.
+ * Everything a command does is here as a function; the README has the flow.
+ */
+
+// Search spaces and architectures
+export { loadSpace, listSpaces } from './space/presets.js';
+export { createSpace, type SearchSpace, type SpaceFile, type SpaceOverrides } from './space/space.js';
+export { describeSpace, type SpaceDescription } from './space/describe.js';
+export { fromFile, toFile, type Architecture, type ArchitectureFile } from './space/architecture.js';
+export { parseArchitecture, readArchitecture } from './space/file.js';
+export { networkCosts, type NetworkCosts } from './space/costs.js';
+export { sampleArchitecture, mutateArchitecture, crossArchitectures } from './space/sampling.js';
+export { enumerateArchitectures, countNetworks, neighbours } from './space/enumerate.js';
+export { architectureKey, canonical } from './space/canonical.js';
+export { limitGenes, type GeneLimits } from './space/limits.js';
+export type { BlockSpec, LayerSpec, Network } from './space/network.js';
+
+// Data
+export { openDataset, parseDatasetSpec, datasets } from './data/index.js';
+export { createLoader, type Loader } from './data/loader.js';
+export type { Dataset, DatasetSource, Split } from './data/dataset.js';
+
+// Supernets and training
+export { createRuntime, type Runtime } from './pipeline/runtime.js';
+export { train, type TrainRequest } from './pipeline/train.js';
+export { openRun, openLoader, createEvaluator, type SupernetRun } from './pipeline/run.js';
+export { loadSchedule, scheduleSchema, type Schedule, type ScheduleFile } from './training/schedule.js';
+export { trainSupernet, type TrainingOptions, type TrainingResult } from './training/trainer.js';
+export { SubnetEvaluator, type EvaluationSettings } from './training/evaluator.js';
+export type { Score } from './training/score.js';
+
+// Devices and latency
+export { loadDevice, deviceNames, type DeviceProfile } from './device/profile.js';
+export { protocolByName, type Protocol } from './device/protocol.js';
+export { measureModels } from './device/measure.js';
+export type { LatencyMeasurement } from './device/measurement.js';
+export { measure, findTable, type MeasureRequest } from './pipeline/measure.js';
+export { openLatencyTable, validateTable, LatencyQuery, type LatencyAnswer } from './latency/query.js';
+export { readTable, type LatencyTable } from './latency/table.js';
+
+// Accuracy predictors
+export { sampleRunAccuracies, fitAccuracy, openAccuracyPredictor } from './pipeline/accuracy.js';
+export { accuracyFunction, type AccuracyPredictor, type AccuracySample } from './accuracy/predictor.js';
+
+// Search
+export { search, type SearchOptions, type SearchResult, type SearchSolution } from './search/search.js';
+export { nonDominated, hypervolume } from './search/pareto.js';
+
+// Export
+export { specialize, type SpecializeRequest, type SpecializedModel } from './pipeline/specialize.js';
+export { exportSubnet, subnetModel, type ExportRequest } from './export/exportSubnet.js';
+export { verifyModel, type Verification } from './export/verify.js';
+export { quickstart, QUICKSTART, type QuickstartSettings, type QuickstartSummary } from './pipeline/quickstart.js';
+
+// The compiler, for those who add operations, predictors or proxies of their own
+export { GraphBuilder, type Graph, type Operation, type Value } from './graph/graph.js';
+export { differentiate } from './graph/differentiate.js';
+export { evaluate } from './graph/evaluate.js';
+export { createOnnxRuntimeEngine } from './engine/onnxruntime/engine.js';
+export type { Engine, Program } from './engine/engine.js';
+export { onnxTarget } from './lowering/onnx.js';
+export { readOnnx } from './lowering/readOnnx.js';
+
+// Ground
+export { createRandom, type Random } from './util/random.js';
+export { tensor, type Tensor } from './util/tensor.js';
+export { silentLogger, type Logger } from './util/logger.js';
+export { InfeasibleError, InterruptedError, UsageError, UserError } from './util/errors.js';

@@ -7,6 +7,7 @@ import { evaluate } from './eval.js';
 import { exportCommand } from './export.js';
 import { latency } from './latency.js';
 import { measure } from './measure.js';
+import { quickstart } from './quickstart.js';
 import { search } from './search.js';
 import { space } from './space.js';
 import { specialize } from './specialize.js';
@@ -14,6 +15,7 @@ import { train } from './train.js';
 import { verify } from './verify.js';
 
 export const commands: readonly Register[] = [
+  quickstart,
   space,
   cost,
   train,
