@@ -7,13 +7,26 @@ export interface Console {
   readonly err: (text: string) => void;
   /** Whether stderr is a terminal that can redraw a line. */
   readonly interactive: boolean;
+  /** Resolves when all output has been handed to the system, to what kept the result from getting there. */
+  finish?(): Promise<Error | undefined>;
 }
 
-export const processConsole: Console = {
-  out: (text) => void process.stdout.write(text),
-  err: (text) => void process.stderr.write(text),
-  interactive: process.stderr.isTTY,
-};
+/** The console of this process. A reader that goes away (`ofa space list | head -1`) has had enough: that is no failure. */
+export function createProcessConsole(): Console {
+  let failure: NodeJS.ErrnoException | undefined;
+  process.stdout.on('error', (error) => (failure ??= error));
+  // Where messages cannot be shown, nobody can be told.
+  process.stderr.on('error', () => undefined);
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    interactive: process.stderr.isTTY ?? false,
+    finish: async () => {
+      await new Promise((resolve) => process.stdout.write('', resolve));
+      return failure?.code === 'EPIPE' ? undefined : failure;
+    },
+  };
+}
 
 /** Seconds between two lines of progress where there is no terminal. */
 const PLAIN_SECONDS = 10;

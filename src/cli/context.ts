@@ -7,18 +7,21 @@ import { createLogger, type Console } from './console.js';
 
 export interface CliContext {
   readonly console: Console;
-  /** Fires on Ctrl-C: long work saves its state and stops. */
+  /** Fires on Ctrl-C. A command that takes it saves its state and stops; one that never does is ended at once. */
   readonly signal: AbortSignal;
   logger(): Promise<Logger>;
   /** Prints the result: with `--json` the document alone, else the text that `text()` makes of it. */
   result(command: Command, document: unknown, text: () => string): void;
 }
 
-export function createContext(console: Console, signal: AbortSignal): CliContext {
+/** `takeSignal` is called when a command asks for the signal. */
+export function createContext(console: Console, takeSignal: () => AbortSignal): CliContext {
   let logger: Promise<Logger> | undefined;
   return {
     console,
-    signal,
+    get signal() {
+      return takeSignal();
+    },
     logger: () => (logger ??= createLogger(console)),
     result: (command, document, text) => {
       const { json } = command.optsWithGlobals<{ json?: boolean }>();
@@ -82,6 +85,16 @@ export function spaceOverrides({ width, classes, imageSizes: sizes }: Partial<Sp
 
 export const seedOption = (): Option =>
   new Option('--seed <n>', 'seed of everything random').default(0).argParser(integer('seed'));
+
+export const onCorruptOption = (standard: string): Option =>
+  new Option(
+    '--on-corrupt <action>',
+    `images that cannot be decoded: skip them, named and counted, or fail (default: ${standard})`,
+  ).choices(['skip', 'fail']);
+
+/** A line for images that were left out; '' where there were none. */
+export const skippedLine = ({ length }: readonly string[]): string =>
+  length === 0 ? '' : `Skipped ${length} image${length === 1 ? '' : 's'} that cannot be decoded\n`;
 
 /** 0.9734 -> "97.34 %". */
 export const percent = (fraction: number, digits = 2): string => `${(100 * fraction).toFixed(digits)} %`;

@@ -1,22 +1,37 @@
 /** The command line: parses, calls the library, prints. A contract: see docs/cli.md. */
 import { Command, CommanderError } from 'commander';
 import { InterruptedError, UsageError, UserError } from '../util/errors.js';
+import { fileProblem } from '../util/files.js';
 import { packageVersion } from '../util/scripts.js';
 import { commands } from './commands/index.js';
-import { processConsole, type Console } from './console.js';
+import { createProcessConsole, type Console } from './console.js';
 import { createContext } from './context.js';
 
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
 /** Runs one command and returns its exit code. */
-export async function main(argv: readonly string[], console: Console = processConsole): Promise<number> {
+export async function main(
+  argv: readonly string[],
+  console: Console = createProcessConsole(),
+): Promise<number> {
+  const code = await run(argv, console);
+  const problem = await console.finish?.();
+  if (problem === undefined) return code;
+  console.err(`${fileProblem('write', 'the result', problem).message}\n`);
+  return code === EXIT.done ? EXIT.failed : code;
+}
+
+async function run(argv: readonly string[], console: Console): Promise<number> {
   const abort = new AbortController();
-  let interrupts = 0;
+  let saves = false;
   const onSignal = (): void => {
-    interrupts++;
-    if (interrupts > 1) process.exit(EXIT.interrupted);
+    if (!saves || abort.signal.aborted) {
+      // A progress bar may have hidden the cursor.
+      console.err(`${console.interactive ? '\u001B[?25h' : ''}\nInterrupted\n`);
+      process.exit(EXIT.interrupted);
+    }
     console.err('\nStopping after saving; press Ctrl-C again to stop at once\n');
-    abort.abort();
+    abort.abort(new InterruptedError('Interrupted; run the same command again'));
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
@@ -27,7 +42,10 @@ export async function main(argv: readonly string[], console: Console = processCo
       .option('--json', 'print one JSON document on stdout and nothing else there')
       .exitOverride()
       .configureOutput({ writeOut: console.out, writeErr: console.err });
-    const context = createContext(console, abort.signal);
+    const context = createContext(console, () => {
+      saves = true;
+      return abort.signal;
+    });
     for (const register of commands) register(program, context);
     inheritSettings(program);
     await program.parseAsync(argv, { from: 'user' });
@@ -54,24 +72,37 @@ function inheritSettings(command: Command): void {
 function report(error: unknown, console: Console): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   if (error instanceof InterruptedError) {
-    console.err(`${error.message}\n`);
+    console.err(`${oneLine(error)}\n`);
     return EXIT.interrupted;
   }
   if (error instanceof UsageError) {
-    console.err(`${error.message}; see --help\n`);
+    console.err(`${oneLine(error)}; see --help\n`);
     return EXIT.usage;
   }
   if (
     error instanceof UserError ||
     error instanceof RangeError ||
     error instanceof TypeError ||
-    error instanceof SyntaxError
+    error instanceof SyntaxError ||
+    // What the system refused, and nobody put into better words.
+    (error instanceof Error && 'syscall' in error)
   ) {
-    console.err(`${error.message}\n`);
+    console.err(`${oneLine(error)}\n`);
     if (process.env['OFAKIT_DEBUG'] !== undefined) console.err(`${error.stack ?? ''}\n`);
     return EXIT.failed;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   console.err(`This is a defect of ofakit, please report it: ${text}\n`);
   return EXIT.failed;
+}
+
+/** Reasons shown of an error that lists many: one tensor that does not fit tells as much as two hundred. */
+const REASONS = 3;
+
+/** The message in one line; of a list below it the first entries. */
+function oneLine({ message }: Error): string {
+  const [first, ...list] = message.split('\n').map((line) => line.trim());
+  if (list.length === 0) return first!;
+  const more = list.length - REASONS;
+  return `${first!} ${list.slice(0, REASONS).join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
 }

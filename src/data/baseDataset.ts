@@ -71,6 +71,6 @@ export function createDataset(parts: DatasetParts): Dataset {
 /** One wording for images that cannot be decoded, wherever they turn up. */
 export function corruptImage(name: string, reason: string): UserError {
   return new UserError(
-    `Cannot decode ${name}: ${reason}; remove the file, or have corrupt images skipped (onCorrupt "skip")`,
+    `Cannot decode ${name}: ${reason}; remove the file, or have corrupt images skipped (onCorrupt "skip", --on-corrupt skip)`,
   );
 }

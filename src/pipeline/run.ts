@@ -1,9 +1,9 @@
 /** A RUN folder: a supernet and what was learned about it. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { openDataset } from '../data/index.js';
+import { openDataset, parseDatasetSpec } from '../data/index.js';
 import { createLoader, type Loader } from '../data/loader.js';
-import type { DatasetSource } from '../data/dataset.js';
+import type { DatasetSource, OnCorrupt } from '../data/dataset.js';
 import type { SearchSpace } from '../space/space.js';
 import { CHECKPOINT_FILE, loadCheckpoint } from '../supernet/checkpoint.js';
 import type { SupernetWeights } from '../supernet/weights.js';
@@ -44,17 +44,27 @@ export async function openRun(folder: string): Promise<SupernetRun> {
 }
 
 /**
- * The loader for a run: of `spec` (`NAME[:PATH]`) or else of the data it was trained on. Throws UserError where the
- * data do not fit the space, saying how.
+ * The loader for a run: of `spec` (`NAME[:PATH]`) or else of the data it was trained on. `onCorrupt` overrides what the
+ * source says. Throws UserError where the data do not fit the space, saying how.
  */
 export async function openLoader(
   space: SearchSpace,
   spec: string | DatasetSource | null | undefined,
-  options: { batchSize: number; seed: number; workers?: number; logger?: Logger },
+  {
+    onCorrupt,
+    ...options
+  }: {
+    batchSize: number;
+    seed: number;
+    workers?: number;
+    logger?: Logger;
+    onCorrupt?: OnCorrupt | undefined;
+  },
 ): Promise<Loader> {
   if (spec === undefined || spec === null)
     throw new UserError('Cannot open the data set: none is known for this run; give one with --data');
-  const dataset = await openDataset(spec);
+  const source = typeof spec === 'string' ? parseDatasetSpec(spec) : spec;
+  const dataset = await openDataset(onCorrupt === undefined ? source : { ...source, onCorrupt });
   const { classes, inputChannels } = space.parameters;
   if (dataset.classes.length !== classes) {
     throw new UserError(

@@ -1,6 +1,6 @@
 /** `ofa train`: a data set, a space and a schedule become a supernet. */
 import { parseDatasetSpec } from '../data/index.js';
-import type { DatasetSource } from '../data/dataset.js';
+import type { DatasetSource, OnCorrupt } from '../data/dataset.js';
 import type { SearchSpace } from '../space/space.js';
 import type { EvaluationSettings } from '../training/evaluator.js';
 import type { Schedule } from '../training/schedule.js';
@@ -20,14 +20,21 @@ export interface TrainRequest {
   readonly threads?: number;
   /** Threads that prepare batches. Default 1. */
   readonly workers?: number;
+  /** Overrides what `data` says. */
+  readonly onCorrupt?: OnCorrupt;
   readonly validateEveryEpochs?: number;
   readonly evaluation?: Partial<EvaluationSettings>;
   readonly logger: Logger;
   readonly signal?: AbortSignal;
 }
 
+export interface TrainedSupernet extends TrainingResult {
+  /** Names of the images that this call left out, as they cannot be decoded. */
+  readonly skippedImages: readonly string[];
+}
+
 /** Throws UserError for data that do not fit the space or a folder with another run, InterruptedError on `signal`. */
-export async function train(request: TrainRequest): Promise<TrainingResult> {
+export async function train(request: TrainRequest): Promise<TrainedSupernet> {
   const { space, schedule, folder, seed, logger, signal, threads, workers, evaluation } = request;
   const source = typeof request.data === 'string' ? parseDatasetSpec(request.data) : request.data;
   const loader = await openLoader(space, source, {
@@ -35,10 +42,11 @@ export async function train(request: TrainRequest): Promise<TrainingResult> {
     seed,
     logger,
     ...(workers === undefined ? {} : { workers }),
+    onCorrupt: request.onCorrupt,
   });
   const runtime = await createRuntime(threads === undefined ? {} : { threads });
   try {
-    return await trainSupernet({
+    const result = await trainSupernet({
       space,
       loader,
       schedule,
@@ -56,6 +64,7 @@ export async function train(request: TrainRequest): Promise<TrainingResult> {
         return (arch) => evaluator.evaluate(arch, 'validation');
       },
     });
+    return { ...result, skippedImages: loader.skipped };
   } finally {
     await loader.close();
     await runtime.dispose();

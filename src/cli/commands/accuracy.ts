@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
+import type { OnCorrupt } from '../../data/dataset.js';
 import { formatRows } from '../console.js';
-import { integer, percent, seedOption, type Register } from '../context.js';
+import { integer, onCorruptOption, percent, seedOption, skippedLine, type Register } from '../context.js';
 
 interface SampleOptions {
   readonly supernet: string;
@@ -8,6 +9,7 @@ interface SampleOptions {
   readonly data?: string;
   readonly calibrationImages: number;
   readonly threads?: number;
+  readonly onCorrupt?: OnCorrupt;
   readonly seed: number;
 }
 
@@ -38,6 +40,7 @@ export const accuracy: Register = (program, context) => {
       2000,
     )
     .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
+    .addOption(onCorruptOption('as in training, fail with --data'))
     .addOption(seedOption())
     .addHelpText('after', '\nExample: ofa accuracy sample --supernet runs/digits --count 250')
     .action(async (options: SampleOptions, self: Command) => {
@@ -49,7 +52,12 @@ export const accuracy: Register = (program, context) => {
         ]);
       const run = await openRun(options.supernet);
       const logger = await context.logger();
-      const loader = await openLoader(run.space, options.data ?? run.data, { batchSize: 1, seed: 0, logger });
+      const loader = await openLoader(run.space, options.data ?? run.data, {
+        batchSize: 1,
+        seed: 0,
+        logger,
+        onCorrupt: options.onCorrupt,
+      });
       const runtime = await createRuntime(options.threads === undefined ? {} : { threads: options.threads });
       try {
         const evaluator = createEvaluator(run, loader, runtime, {
@@ -69,12 +77,13 @@ export const accuracy: Register = (program, context) => {
           count: records.length,
           lowestTop1: Math.min(...top1),
           highestTop1: Math.max(...top1),
+          skippedImages: loader.skipped,
         };
         context.result(
           self,
           document,
           () =>
-            `${document.count} subnets, top-1 ${percent(document.lowestTop1)} to ${percent(document.highestTop1)}, in ${document.file}\n`,
+            `${document.count} subnets, top-1 ${percent(document.lowestTop1)} to ${percent(document.highestTop1)}, in ${document.file}\n${skippedLine(loader.skipped)}`,
         );
       } finally {
         await loader.close();

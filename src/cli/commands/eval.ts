@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
-import type { Split } from '../../data/dataset.js';
-import { integer, percent, type Register } from '../context.js';
+import type { OnCorrupt, Split } from '../../data/dataset.js';
+import { integer, onCorruptOption, percent, skippedLine, type Register } from '../context.js';
 
 interface EvalOptions {
   readonly supernet: string;
@@ -10,6 +10,7 @@ interface EvalOptions {
   readonly calibrate: boolean;
   readonly calibrationImages: number;
   readonly threads?: number;
+  readonly onCorrupt?: OnCorrupt;
 }
 
 export const evaluate: Register = (program, context) => {
@@ -32,6 +33,7 @@ export const evaluate: Register = (program, context) => {
       2000,
     )
     .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
+    .addOption(onCorruptOption('as in training, fail with --data'))
     .addHelpText('after', '\nExample: ofa eval --supernet runs/digits --arch smallest --split test')
     .action(async (options: EvalOptions, self: Command) => {
       const [{ openRun, openLoader, createEvaluator }, { createRuntime }, { readArchitecture }, { toFile }] =
@@ -47,6 +49,7 @@ export const evaluate: Register = (program, context) => {
         batchSize: 1,
         seed: 0,
         logger: await context.logger(),
+        onCorrupt: options.onCorrupt,
       });
       const runtime = await createRuntime(options.threads === undefined ? {} : { threads: options.threads });
       try {
@@ -60,12 +63,13 @@ export const evaluate: Register = (program, context) => {
           split: options.split,
           calibrated: options.calibrate,
           ...score,
+          skippedImages: loader.skipped,
         };
         context.result(
           self,
           document,
           () =>
-            `top-1 ${percent(score.top1)}, top-5 ${percent(score.top5)}, loss ${score.loss.toFixed(4)} on ${score.count} images (${options.split})\n`,
+            `top-1 ${percent(score.top1)}, top-5 ${percent(score.top5)}, loss ${score.loss.toFixed(4)} on ${score.count} images (${options.split})\n${skippedLine(loader.skipped)}`,
         );
       } finally {
         await loader.close();

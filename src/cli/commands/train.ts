@@ -1,9 +1,12 @@
 import { Option, type Command } from 'commander';
+import type { OnCorrupt } from '../../data/dataset.js';
 import {
   addSpaceOptions,
   integer,
   number,
+  onCorruptOption,
   seedOption,
+  skippedLine,
   spaceOverrides,
   type Register,
   type SpaceOptions,
@@ -18,6 +21,7 @@ interface TrainOptions extends SpaceOptions {
   readonly threads?: number;
   readonly workers?: number;
   readonly validateEvery: number;
+  readonly onCorrupt?: OnCorrupt;
 }
 
 export const train: Register = (program, context) => {
@@ -44,6 +48,7 @@ export const train: Register = (program, context) => {
       number('validate-every', { above: 0 }),
       1,
     )
+    .addOption(onCorruptOption('fail'))
     .addOption(seedOption())
     .addHelpText(
       'after',
@@ -55,7 +60,7 @@ export const train: Register = (program, context) => {
         import('../../space/presets.js'),
         import('../../training/schedule.js'),
       ]);
-      const { steps, weightsSha256 } = await run({
+      const { steps, weightsSha256, skippedImages } = await run({
         space: await loadSpace(options.space, spaceOverrides(options)),
         data: options.data,
         schedule: await loadSchedule(options.schedule),
@@ -65,13 +70,14 @@ export const train: Register = (program, context) => {
         validateEveryEpochs: options.validateEvery,
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.workers === undefined ? {} : { workers: options.workers }),
+        ...(options.onCorrupt === undefined ? {} : { onCorrupt: options.onCorrupt }),
         logger: await context.logger(),
         signal: context.signal,
       });
       context.result(
         self,
-        { run: options.out, steps, weightsSha256 },
-        () => `Trained ${steps} steps; the supernet is in ${options.out}\n`,
+        { run: options.out, steps, weightsSha256, skippedImages },
+        () => `Trained ${steps} steps; the supernet is in ${options.out}\n${skippedLine(skippedImages)}`,
       );
     });
 };
