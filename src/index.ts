@@ -51,7 +51,12 @@ export { nonDominated, hypervolume } from './search/pareto.js';
 export { specialize, type SpecializeRequest, type SpecializedModel } from './pipeline/specialize.js';
 export { exportSubnet, subnetModel, type ExportRequest } from './export/exportSubnet.js';
 export { verifyModel, type Verification } from './export/verify.js';
-export { quickstart, QUICKSTART, type QuickstartSettings, type QuickstartSummary } from './pipeline/quickstart.js';
+export { quickstart } from './pipeline/quickstart.js';
+export {
+  QUICKSTART,
+  type QuickstartSettings,
+  type QuickstartSummary,
+} from './pipeline/quickstartSettings.js';
 
 // The compiler, for those who add operations, predictors or proxies of their own
 export { GraphBuilder, type Graph, type Operation, type Value } from './graph/graph.js';

@@ -1,4 +1,5 @@
 /** What a command prints: results on stdout, everything else on stderr. */
+import type * as cliProgress from 'cli-progress';
 import type { Logger, Progress } from '../util/logger.js';
 
 /** Where a command writes; tests pass their own. */
@@ -33,7 +34,7 @@ const PLAIN_SECONDS = 10;
 
 /** Progress bars with an ETA on a terminal, plain lines elsewhere; all on stderr. */
 export async function createLogger(console: Console): Promise<Logger> {
-  const bar = console.interactive ? (await import('cli-progress')).default : undefined;
+  const bar = console.interactive ? await loadBars() : undefined;
   let active: { stop: () => void } | undefined;
   const line = (text: string): void => console.err(`${active === undefined ? '' : '\n'}${text}\n`);
   return {
@@ -97,4 +98,10 @@ export function formatRows(
     )
     .join('\n')
     .concat('\n');
+}
+
+async function loadBars(): Promise<typeof cliProgress> {
+  // CommonJS: all its exports are on the default one.
+  const module = (await import('cli-progress')) as unknown as { default: typeof cliProgress };
+  return module.default;
 }

@@ -8,112 +8,28 @@ import { quantileSorted } from 'simple-statistics';
 import { accuracyFunction } from '../accuracy/predictor.js';
 import { loadDevice } from '../device/profile.js';
 import { protocolByName } from '../device/protocol.js';
-import { LatencyQuery, validateTable, type LatencyValidation } from '../latency/query.js';
-import { search, type SearchSolution } from '../search/search.js';
+import { LatencyQuery, validateTable } from '../latency/query.js';
+import { search } from '../search/search.js';
 import { countNetworks } from '../space/enumerate.js';
 import { loadSpace } from '../space/presets.js';
 import type { SearchSpace } from '../space/space.js';
-import { scheduleSchema, type ScheduleFile } from '../training/schedule.js';
+import { scheduleSchema } from '../training/schedule.js';
 import { UserError } from '../util/errors.js';
 import { writeJson } from '../util/files.js';
 import type { Logger } from '../util/logger.js';
-import { fitAccuracy, sampleRunAccuracies, type FittedAccuracy } from './accuracy.js';
+import { fitAccuracy, sampleRunAccuracies } from './accuracy.js';
 import { measure } from './measure.js';
-import { createEvaluator, openLoader, openRun, type SupernetRun } from './run.js';
+import { createEvaluator, openLoader, openRun } from './run.js';
 import { createRuntime } from './runtime.js';
-import { specialize, type SpecializedModel } from './specialize.js';
+import { specialize } from './specialize.js';
 import { train } from './train.js';
-import { checkSubnets, writeQuickstartReport, type MeasuredBoth } from './quickstartReport.js';
-
-export interface QuickstartSettings {
-  readonly space: string;
-  readonly data: string;
-  readonly device: string;
-  readonly schedule: ScheduleFile;
-  /** Stretches training. */
-  readonly epochsScale: number;
-  /** Accuracies measured to fit the predictor, and to judge it. */
-  readonly samples: { readonly fit: number; readonly heldOut: number };
-  /** Whole subnets measured to correct the latency table, and to judge it. */
-  readonly whole: { readonly fit: number; readonly check: number };
-  /** Where the latency limits lie among the measured subnets, from 0 (fastest) to 1. */
-  readonly limitQuantiles: readonly number[];
-  readonly calibrationImages: number;
-  readonly seed: number;
-}
-
-/** Rates for a data set of 7,000 images: a few epochs a phase, the smallest subnet in every step of the last ones. */
-const schedule: ScheduleFile = {
-  format: 'ofakit.schedule/1',
-  name: 'quickstart',
-  description: 'Progressive shrinking in a few minutes on a small data set',
-  batchSize: 64,
-  momentum: 0.9,
-  weightDecay: 3e-5,
-  labelSmoothing: 0.1,
-  phases: [
-    {
-      name: 'largest',
-      epochs: 5,
-      warmupEpochs: 0.5,
-      learningRate: 0.08,
-      subnets: ['largest'],
-      choices: { imageSize: 1, ks: 1, d: 1, e: 1 },
-    },
-    { name: 'kernel', epochs: 2, learningRate: 0.04, subnets: ['random'], choices: { d: 1, e: 1 }, distillation: { teacher: 'largest' } },
-    { name: 'depth 1', epochs: 1, learningRate: 0.03, subnets: ['random'], choices: { d: 2, e: 1 }, distillation: { teacher: 'largest' } },
-    { name: 'depth 2', epochs: 2, learningRate: 0.04, subnets: ['random', 'smallest'], choices: { e: 1 }, distillation: { teacher: 'largest' } },
-    {
-      name: 'width 1',
-      epochs: 2,
-      learningRate: 0.04,
-      subnets: ['random', 'smallest'],
-      choices: { e: 2 },
-      distillation: { teacher: 'largest' },
-      sortChannels: true,
-    },
-    {
-      name: 'width 2',
-      epochs: 6,
-      warmupEpochs: 0.25,
-      learningRate: 0.05,
-      subnets: ['random', 'random', 'smallest'],
-      distillation: { teacher: 'largest' },
-      sortChannels: true,
-    },
-  ],
-};
-
-export const QUICKSTART: QuickstartSettings = {
-  space: 'mbv3-tiny',
-  data: 'mnist',
-  device: 'local-cpu',
-  schedule,
-  epochsScale: 1,
-  samples: { fit: 200, heldOut: 60 },
-  whole: { fit: 40, check: 40 },
-  limitQuantiles: [0.1, 0.4, 0.75],
-  calibrationImages: 1000,
-  seed: 0,
-};
-
-/** summary.json; accuracies are fractions, `rmse` is in points, errors of latency in percent. */
-export interface QuickstartSummary {
-  readonly supernet: {
-    readonly space: string;
-    /** Distinct subnets, as decimal digits where a number would lose some. */
-    readonly subnets: number | string;
-    /** Top-1 of the largest and the smallest subnet on test data. */
-    readonly bestTop1: number;
-    readonly smallestTop1: number;
-    /** What training took in this call. */
-    readonly seconds: number;
-  };
-  readonly accuracyPredictor: { readonly kendallTau: number; readonly rmse: number; readonly heldOut: number };
-  readonly latency: { readonly device: string; readonly mape: number; readonly within10Percent: number; readonly heldOut: number };
-  readonly models: readonly (Omit<SpecializedModel, 'verification'> & { readonly maxAbsDifference: number })[];
-  readonly seconds: number;
-}
+import { checkSubnets, writeQuickstartReport } from './quickstartReport.js';
+import {
+  QUICKSTART,
+  type MeasuredBoth,
+  type QuickstartSettings,
+  type QuickstartSummary,
+} from './quickstartSettings.js';
 
 export interface QuickstartRequest {
   readonly folder: string;
@@ -121,23 +37,6 @@ export interface QuickstartRequest {
   readonly logger: Logger;
   readonly signal?: AbortSignal;
   readonly threads?: number;
-}
-
-/** What the stages hand on, for summary and report. */
-export interface QuickstartResults {
-  readonly folder: string;
-  readonly settings: QuickstartSettings;
-  readonly run: SupernetRun;
-  readonly splits: Readonly<Record<'train' | 'validation' | 'test', number>>;
-  readonly accuracy: FittedAccuracy;
-  readonly latency: LatencyValidation;
-  readonly query: LatencyQuery;
-  /** Subnets with measured latency and validation accuracy. */
-  readonly measured: readonly MeasuredBoth[];
-  /** By the predictors, over the whole space. */
-  readonly front: readonly SearchSolution[];
-  readonly models: readonly SpecializedModel[];
-  readonly summary: QuickstartSummary;
 }
 
 /** Throws InterruptedError on `signal` after saving; the same call goes on. */
@@ -149,11 +48,17 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
   const seconds = (since = began): number => Math.round((performance.now() - since) / 100) / 10;
   const interruptible = signal === undefined ? {} : { signal };
   const threads = request.threads === undefined ? {} : { threads: request.threads };
-  const evaluation = { calibrationImages, calibrationBatch: Math.min(100, calibrationImages), evaluationBatch: 250 };
+  const evaluation = {
+    calibrationImages,
+    calibrationBatch: Math.min(100, calibrationImages),
+    evaluationBatch: 250,
+  };
 
   const space = await loadSpace(settings.space);
   const runFolder = join(folder, 'supernet');
-  logger.info(`1. Training one supernet that holds ${countNetworks(space.genes)} networks (${settings.space} on ${settings.data})`);
+  logger.info(
+    `1. Training one supernet that holds ${countNetworks(space.genes)} networks (${settings.space} on ${settings.data})`,
+  );
   await train({
     space,
     data: settings.data,
@@ -197,13 +102,23 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
     const { fit, heldOut } = settings.samples;
     logger.info(`3. Measuring the accuracy of ${fit + heldOut} random networks on validation images`);
     await sampleRunAccuracies({ run, evaluator, count: fit + heldOut, seed, logger, ...interruptible });
-    const accuracy = await fitAccuracy({ run, engine: runtime.inference, predictor: 'mlp', heldOut, seed, ...interruptible });
+    const accuracy = await fitAccuracy({
+      run,
+      engine: runtime.inference,
+      predictor: 'mlp',
+      heldOut,
+      seed,
+      ...interruptible,
+    });
     logger.info(
       `   Predicted accuracy ranks ${heldOut} networks it never saw with Kendall tau ${accuracy.score.kendallTau.toFixed(2)}, ` +
         `${accuracy.score.rmse.toFixed(2)} points off`,
     );
 
-    const limits = chooseLimits(table.wholeSubnets.map(({ latencyMs }) => latencyMs), settings.limitQuantiles);
+    const limits = chooseLimits(
+      table.wholeSubnets.map(({ latencyMs }) => latencyMs),
+      settings.limitQuantiles,
+    );
     logger.info(`4. Searching the best network under ${limits.join(', ')} ms, and exporting each as ONNX`);
     const models = await specialize({
       run,
@@ -228,10 +143,23 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
       predictLatencyMs: (archs) => archs.map((arch) => query.architecture(arch).latencyMs),
       seed,
     });
-    const [largest, smallest] = [await evaluator.evaluate(space.largest, 'test'), await evaluator.evaluate(space.smallest, 'test')];
+    const [largest, smallest] = [
+      await evaluator.evaluate(space.largest, 'test'),
+      await evaluator.evaluate(space.smallest, 'test'),
+    ];
     const summary: QuickstartSummary = {
-      supernet: { space: space.name, subnets: subnetCount(space), bestTop1: largest.top1, smallestTop1: smallest.top1, seconds: trainingSeconds },
-      accuracyPredictor: { kendallTau: accuracy.score.kendallTau, rmse: accuracy.score.rmse, heldOut: accuracy.score.n },
+      supernet: {
+        space: space.name,
+        subnets: subnetCount(space),
+        bestTop1: largest.top1,
+        smallestTop1: smallest.top1,
+        seconds: trainingSeconds,
+      },
+      accuracyPredictor: {
+        kendallTau: accuracy.score.kendallTau,
+        rmse: accuracy.score.rmse,
+        heldOut: accuracy.score.n,
+      },
       latency: {
         device: device.name,
         mape: latency.errors.mape,
@@ -250,7 +178,19 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
       validation: loader.dataset.splitSize('validation'),
       test: loader.dataset.splitSize('test'),
     };
-    await writeQuickstartReport({ folder, settings, run, splits, accuracy, latency, query, measured, front, models, summary });
+    await writeQuickstartReport({
+      folder,
+      settings,
+      run,
+      splits,
+      accuracy,
+      latency,
+      query,
+      measured,
+      front,
+      models,
+      summary,
+    });
     await accuracy.predictor.dispose();
     logger.info(`5. Done in ${Math.round(summary.seconds)} s; the report is ${join(folder, 'report.html')}`);
     return summary;
@@ -267,7 +207,8 @@ function subnetCount(space: SearchSpace): number | string {
 
 /** Limits at quantiles of measured latencies, rounded up to two digits, so that people can read them. */
 function chooseLimits(latenciesMs: readonly number[], quantiles: readonly number[]): number[] {
-  if (latenciesMs.length === 0) throw new UserError('Cannot choose latency limits: no whole subnet was measured');
+  if (latenciesMs.length === 0)
+    throw new UserError('Cannot choose latency limits: no whole subnet was measured');
   const sorted = [...latenciesMs].sort((a, b) => a - b);
   return [
     ...new Set(

@@ -7,14 +7,7 @@ import { fromFile, toFile, type Architecture } from '../space/architecture.js';
 import { countNetworks } from '../space/enumerate.js';
 import { METRICS_FILE, readMetrics } from '../training/metrics.js';
 import { packageVersion } from '../util/scripts.js';
-import type { QuickstartResults } from './quickstart.js';
-
-/** A subnet whose accuracy and latency were both measured. */
-export interface MeasuredBoth {
-  readonly architecture: Architecture;
-  readonly latencyMs: number;
-  readonly top1: number;
-}
+import type { QuickstartResults } from './quickstartSettings.js';
 
 /** Writes report.html, and report.json that it can be made again from. */
 export async function writeQuickstartReport(results: QuickstartResults): Promise<void> {
@@ -50,7 +43,9 @@ async function reportData(results: QuickstartResults): Promise<ReportData> {
     training: {
       phases: [...phases].map(([name, startStep]) => ({ name, startStep })),
       loss: metrics.filter((m) => m.kind === 'step').map(({ step, loss }) => ({ step, loss })),
-      validation: metrics.filter((m) => m.kind === 'validation').map(({ step, subnet, top1 }) => ({ step, subnet, top1 })),
+      validation: metrics
+        .filter((m) => m.kind === 'validation')
+        .map(({ step, subnet, top1 }) => ({ step, subnet, top1 })),
     },
     accuracy: {
       kendallTau: accuracy.score.kendallTau,
@@ -70,19 +65,30 @@ async function reportData(results: QuickstartResults): Promise<ReportData> {
         histogramMs: query.table.wholeSubnets.map(({ latencyMs }) => latencyMs),
       },
     ],
-    subnets: measured.map(({ architecture, latencyMs, top1 }) => ({ architecture: toFile(architecture), device, latencyMs, top1, kind: 'measured' })),
+    subnets: measured.map(({ architecture, latencyMs, top1 }) => ({
+      architecture: toFile(architecture),
+      device,
+      latencyMs,
+      top1,
+      kind: 'measured',
+    })),
     front: front.map(({ architecture, accuracy: top1, latencyMs }) => ({
       device,
       latencyMs: latencyMs!,
       top1: Math.min(1, Math.max(0, top1)),
       architecture: toFile(architecture),
     })),
-    models: models.map(({ onnx, validationTop1: _validation, verification: _verification, ...model }) => ({ ...model, file: basename(onnx) })),
+    models: models.map(({ onnx, validationTop1: _validation, verification: _verification, ...model }) => ({
+      ...model,
+      file: basename(onnx),
+    })),
   };
 }
 
 /** Architectures of the table's check subnets, which no latency predictor was fitted on. */
-export function checkSubnets({ table }: QuickstartResults['query']): { architecture: Architecture; latencyMs: number }[] {
+export function checkSubnets({
+  table,
+}: QuickstartResults['query']): { architecture: Architecture; latencyMs: number }[] {
   return table.wholeSubnets
     .filter(({ role }) => role === 'check')
     .map(({ architecture, latencyMs }) => ({ architecture: fromFile(architecture), latencyMs }));

@@ -13,7 +13,9 @@ interface QuickstartOptions {
 export const quickstart: Register = (program, context) => {
   program
     .command('quickstart')
-    .description('the whole loop on 10,000 handwritten digits: train, measure, predict, search, export, report')
+    .description(
+      'the whole loop on 10,000 handwritten digits: train, measure, predict, search, export, report',
+    )
     .option('--out <dir>', 'folder of everything it writes', 'quickstart')
     .option('--data <data>', 'another data set of 28x28 greyscale images in ten classes', 'mnist')
     .option('--effort <factor>', 'stretches training', number('effort', { above: 0 }), 1)
