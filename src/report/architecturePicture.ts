@@ -52,8 +52,8 @@ export function describeArchitecture(
 }
 
 const WIDTH = 860;
-const HEIGHT = 104;
-const BASE = 82;
+const HEIGHT = 84;
+const BASE = 62;
 const TALLEST = 58;
 const STAGE_GAP = 14;
 

@@ -23,6 +23,13 @@ export function stepDecimals(step: number): number {
   return 12;
 }
 
+/** Distance of two values; a share of their size where they are the same but for rounding, 1 where both are zero. */
+function spreadOf(low: number, high: number, share: number): number {
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  if (high - low > 1e-6 * size && high - low > 1e-12) return high - low;
+  return size > 1e-12 ? size * share : 1;
+}
+
 /** Covers all values with a margin; never reaches below `floor` or above `ceiling`. */
 export function axisRange(
   values: readonly number[],
@@ -35,7 +42,7 @@ export function axisRange(
     high = Math.max(high, value);
   }
   if (low > high) [low, high] = [0, 1];
-  const spread = high - low || Math.abs(high) * 0.2 || 1;
+  const spread = spreadOf(low, high, 0.2);
   const interval = roundStep((1.08 * spread) / steps);
   const round = (value: number): number => Number(value.toPrecision(12));
   let min = round(Math.max(floor, Math.floor((low - 0.04 * spread) / interval) * interval));
@@ -53,10 +60,10 @@ export interface Bin {
 /** Equal bins with round edges, about the square root of the number of values but at most `most`; [] for no values. */
 export function histogram(values: readonly number[], most = 24): Bin[] {
   if (values.length === 0) return [];
-  const low = Math.min(...values);
-  const high = Math.max(...values);
+  const low = values.reduce((a, b) => Math.min(a, b));
+  const high = values.reduce((a, b) => Math.max(a, b));
   const wanted = Math.min(most, Math.max(5, Math.ceil(Math.sqrt(values.length))));
-  const step = roundStep((high - low || Math.abs(high) * 0.1 || 1) / wanted);
+  const step = roundStep(spreadOf(low, high, 0.1) / wanted);
   const first = Math.floor(low / step + 1e-9);
   const last = Math.floor(high / step + 1e-9);
   const counts = new Array<number>(last - first + 1).fill(0);

@@ -1,10 +1,10 @@
 /** Pictures by Apache ECharts, as inline SVG that needs no script. */
 import type { BarSeriesOption, LineSeriesOption, ScatterSeriesOption } from 'echarts/charts';
 import type { GridComponentOption, LegendComponentOption, MarkLineComponentOption } from 'echarts/components';
-import type { ComposeOption } from 'echarts/core';
+import type * as Echarts from 'echarts/core';
 import { Html, cleanText, escapeHtml } from './html.js';
 
-export type ChartOption = ComposeOption<
+export type ChartOption = Echarts.ComposeOption<
   | BarSeriesOption
   | LineSeriesOption
   | ScatterSeriesOption
@@ -46,7 +46,7 @@ export interface Chart {
 }
 
 /** Loaded when the first picture is drawn, and only what the pictures use. */
-async function loadEcharts(): Promise<typeof import('echarts/core')> {
+async function loadEcharts(): Promise<typeof Echarts> {
   const [core, charts, components, features, renderers] = await Promise.all([
     import('echarts/core'),
     import('echarts/charts'),
@@ -129,7 +129,7 @@ export function axisStyle({ name, nameGap }: AxisLook) {
 
 export const grid = { left: 64, right: 28, top: 48, bottom: 56 };
 
-export function legend(names: readonly string[]): LegendComponentOption {
+export function legend(names: readonly (string | { name: string; icon: string })[]): LegendComponentOption {
   return {
     data: [...names],
     top: 4,

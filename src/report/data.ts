@@ -70,7 +70,7 @@ const reportShape = {
         kendallTau: correlation,
         heldOut: count,
         points: z.array(z.strictObject({ predictedMs: z.number(), measuredMs: latencyMs })).readonly(),
-        /** Latencies of subnets sampled from the whole space. */
+        /** Latencies of subnets drawn from the whole space. */
         histogramMs: z.array(latencyMs).readonly(),
       }),
     )

@@ -6,7 +6,7 @@ const WORDS = 'no one two three four five six seven eight nine ten eleven twelve
 /** `significant` digits, without an exponent and never fewer than the integer part has. */
 function digits(value: number, significant: number): string {
   if (value === 0) return '0';
-  const magnitude = Math.floor(Math.log10(Math.abs(value)));
+  const magnitude = Math.floor(Math.log10(Math.abs(Number(value.toPrecision(significant)))));
   return value.toFixed(Math.min(12, Math.max(0, significant - 1 - magnitude)));
 }
 
@@ -16,7 +16,7 @@ export function formatInteger(value: number): string {
   return text.replace('-', '').length < 5 ? text : text.replace(/\B(?=(\d{3})+$)/g, SPACE);
 }
 
-/** `0.213 ms`, `12.3 ms`, `850 µs`-free: one unit throughout, so that columns compare. */
+/** `0.213 ms`, `12.3 ms`: one unit throughout, so that columns compare. */
 export function formatMs(value: number, significant = 3): string {
   return `${digits(value, significant)}${SPACE}ms`;
 }
@@ -78,8 +78,8 @@ export function capitalise(text: string): string {
 
 /** `0.21 to 0.54 ms`, or one value where all print alike. `format` adds the unit. */
 export function formatRange(values: readonly number[], format: (value: number) => string): string {
-  const low = format(Math.min(...values));
-  const high = format(Math.max(...values));
+  const low = format(values.reduce((a, b) => Math.min(a, b)));
+  const high = format(values.reduce((a, b) => Math.max(a, b)));
   if (low === high) return low;
   const unit = new RegExp(`${SPACE}\\S+$`);
   return `${low.replace(unit, '')} to ${high}`;

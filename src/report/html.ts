@@ -7,12 +7,8 @@ export class Html {
 
 type Content = Html | string | number | false | undefined | readonly Content[];
 
-/** C0 and C1 controls (tab and line ends aside), surrogates without a partner, noncharacters: not allowed in XML. */
-// eslint would take a literal class for a mistake, hence the constructor.
-const FORBIDDEN = new RegExp(
-  '[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\ufffe\\uffff]|[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]',
-  'g',
-);
+/** Controls (tab and line ends aside), surrogates without a partner, noncharacters: not allowed in XML. */
+const FORBIDDEN = /[^\P{Cc}\t\n\r]|\p{Cs}|[\ufffe\uffff]/gu;
 
 const ENTITIES: Record<string, string> = {
   '&': '&amp;',

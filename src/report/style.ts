@@ -21,7 +21,7 @@ h3 { font-size: 1.05rem; margin: 1.8em 0 .3em; }
 p, li { max-width: 70ch; }
 a { color: var(--blue); }
 code { font: .88em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; background: var(--panel); padding: .1em .3em; border-radius: 3px; }
-dl.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 1.5em 0; }
+dl.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 12px; margin: 1.5em 0; }
 dl.facts div { background: var(--panel); border-radius: 8px; padding: 12px 14px; }
 dl.facts dt { color: var(--muted); font-size: .85rem; }
 dl.facts dd { margin: 0; font-size: 1.2rem; font-weight: 600; font-variant-numeric: tabular-nums; line-height: 1.35; }
@@ -40,7 +40,7 @@ caption { text-align: left; color: var(--muted); font-size: .9rem; padding: 0 0 
 th, td { text-align: left; padding: 7px 12px 7px 0; border-bottom: 1px solid var(--rule); vertical-align: top; overflow-wrap: normal; }
 td.long { overflow-wrap: anywhere; }
 thead th { font-weight: 600; color: var(--muted); font-size: .85rem; vertical-align: bottom; position: sticky; top: 0; background: var(--paper); }
-tbody th { font-weight: 500; }
+tbody th { font-weight: 500; white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
 thead .number { white-space: normal; }
 .yes { color: var(--green); font-weight: 600; } .no { color: var(--bad); font-weight: 600; }
@@ -48,7 +48,8 @@ svg.strip text { font: 600 11px system-ui, -apple-system, "Segoe UI", Roboto, Ar
 svg.strip text.light { fill: #fff; }
 svg.strip text.stage { fill: var(--muted); font-weight: 400; font-size: 12px; }
 .k3 { fill: var(--k3); } .k5 { fill: var(--k5); } .k7 { fill: var(--k7); } .off { fill: none; stroke: var(--rule); stroke-dasharray: 3 2; }
-.key { display: inline-block; width: .9em; height: .9em; border-radius: 3px; vertical-align: -.1em; margin: 0 .25em 0 .7em; }
+.kernel { white-space: nowrap; margin-left: .6em; }
+.key { display: inline-block; width: .9em; height: .9em; border-radius: 3px; vertical-align: -.1em; margin: 0 .3em 0 0; }
 .key.k3 { background: var(--k3); } .key.k5 { background: var(--k5); } .key.k7 { background: var(--k7); }
 footer { color: var(--muted); font-size: .85rem; padding-top: 2em; padding-bottom: 48px; }
 @media print {

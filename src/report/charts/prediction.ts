@@ -28,7 +28,7 @@ export function predictionChart({ label, quantity, points, band, factor, format 
     { floor: 0 },
   );
   const ends = [range.min, range.max];
-  const quiet = { type: 'line' as const, showSymbol: false, silent: true, emphasis: { disabled: true } };
+  const quiet = { type: 'line' as const, symbol: 'none', silent: true, emphasis: { disabled: true } };
   const scatter = 2;
   return {
     label,
@@ -40,7 +40,7 @@ export function predictionChart({ label, quantity, points, band, factor, format 
     },
     option: {
       grid: { ...grid, left: 72 },
-      legend: legend(['Held-out subnets', 'Perfect', band.name]),
+      legend: legend(['Held-out subnets', 'Perfect', { name: band.name, icon: 'rect' }]),
       xAxis: valueAxis(`Measured ${quantity}`, range, 34, factor),
       yAxis: valueAxis(`Predicted ${quantity}`, range, 52, factor),
       series: [
@@ -59,7 +59,7 @@ export function predictionChart({ label, quantity, points, band, factor, format 
           stack: 'band',
           stackStrategy: 'all',
           lineStyle: { opacity: 0 },
-          itemStyle: { color: colors.green },
+          itemStyle: { color: colors.green, opacity: 0.3 },
           areaStyle: { color: colors.green, opacity: 0.16 },
           data: ends.map((x) => [x, band.around(x)[1] - band.around(x)[0]]),
         },

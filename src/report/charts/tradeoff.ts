@@ -65,13 +65,15 @@ export function tradeoffChart(data: ReportData, device: string): Chart | undefin
       symbol: 'diamond',
       symbolSize: 15,
       z: 5,
-      itemStyle: { color: colors.orange, borderColor: colors.paper, borderWidth: 1.5 },
+      itemStyle: { color: colors.orange, borderColor: colors.paper, borderWidth: 1.5, opacity: 1 },
       label: {
         show: true,
         position: 'bottom' as const,
         distance: 8,
         color: colors.ink,
         fontWeight: 600,
+        textBorderColor: colors.paper,
+        textBorderWidth: 4,
         formatter: ({ dataIndex }: { dataIndex: number }) =>
           `≤ ${formatLimit(models[dataIndex]!.maxLatencyMs)}`,
       },

@@ -27,7 +27,13 @@ interface Curve {
 function curves(
   training: ReportTraining,
   lines: readonly Curve[],
-  picture: Pick<Chart, 'label'> & { y: string; factor: number; format: (value: number) => string },
+  picture: Pick<Chart, 'label'> & {
+    y: string;
+    factor: number;
+    ceiling: number;
+    rises: boolean;
+    format: (value: number) => string;
+  },
 ): Chart | undefined {
   const all = lines.flatMap(({ points }) => points);
   if (all.length === 0) return undefined;
@@ -38,7 +44,8 @@ function curves(
     symbol: 'none',
     lineStyle: { color: colors.muted, type: 'dotted' as const, width: 1 },
     label: {
-      position: 'insideEndBottom' as const,
+      // Where the curves are not: losses fall, accuracies rise.
+      position: picture.rises ? ('insideStartBottom' as const) : ('insideEndBottom' as const),
       color: colors.muted,
       fontSize: 11,
       formatter: ({ name }: { name: string }) => (name.length > 36 ? `${name.slice(0, 35)}…` : name),
@@ -58,13 +65,14 @@ function curves(
       xAxis: {
         ...valueAxis('Training step', x, 34),
         // Steps end where training does, not at the next round number.
-        max: Math.max(...steps, 1),
+        max: steps.reduce((most, step) => Math.max(most, step), 1),
+        splitLine: { show: false },
       },
       yAxis: valueAxis(
         picture.y,
         axisRange(
           all.map(([, y]) => y),
-          { floor: 0 },
+          { floor: 0, ceiling: picture.ceiling },
         ),
         46,
         picture.factor,
@@ -91,6 +99,8 @@ export function lossChart(training: ReportTraining): Chart | undefined {
     label: `Training loss over ${training.loss.length} recorded steps`,
     y: 'Training loss',
     factor: 1,
+    ceiling: Infinity,
+    rises: false,
     format: (value) => value.toPrecision(4),
   });
 }
@@ -107,6 +117,8 @@ export function validationChart(training: ReportTraining): Chart | undefined {
     label: `Validation top-1 of ${names.length} subnets during training`,
     y: 'Validation top-1 (%)',
     factor: 100,
+    ceiling: 1,
+    rises: true,
     format: (value) => formatTop1(value),
   });
 }

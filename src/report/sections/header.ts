@@ -46,7 +46,7 @@ export function header(data: ReportData): Html {
     <p>
       ${
         models.length > 0 &&
-        `${missed === 0 ? 'Every chosen model meets its latency limit when measured.' : `${capitalise(countOf(missed, 'model'))} ${missed === 1 ? 'exceeds its' : 'exceed their'} latency limit when measured; the table of chosen models names them.`} `
+        `${missed === 0 ? 'Every chosen model meets its latency limit when measured.' : `${capitalise(countOf(missed, 'model'))} ${missed === 1 ? 'exceeds its' : 'exceed their'} latency limit when measured: see the table of chosen models.`} `
       }One
       supernet of the search space ${space.name} was trained on ${dataset.name}; its subnets share all
       weights, so a network for a device is found by searching, without training again.

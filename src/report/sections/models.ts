@@ -66,11 +66,9 @@ export const modelsSection: Section = ({ data: { models, space } }) => {
       )}
       <h3>What they look like</h3>
       <p>
-        A box is a block: its height is the expand ratio (e), its colour the kernel size<span
-          class="key k3"
-        ></span
-        >3×3<span class="key k5"></span>5×5<span class="key k7"></span>7×7. Dashed boxes are switched off by
-        depth.
+        A box is a block: its height is the expand ratio (e), its colour the kernel size:
+        ${[3, 5, 7].map((k) => html`<span class="kernel"><span class="key k${k}"></span>${k}×${k}</span> `)}
+        (dashed boxes are switched off by depth).
       </p>
       ${strips}
     </section>`,

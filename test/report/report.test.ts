@@ -1,0 +1,197 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { blockPositions, readReportData, type ReportData } from '../../src/report/data.js';
+import { formatLimit, formatMs, formatTop1 } from '../../src/report/format.js';
+import { escapeHtml } from '../../src/report/html.js';
+import { renderReport, writeReport } from '../../src/report/report.js';
+import { loadSpace } from '../../src/space/presets.js';
+import { fullReport, minimalReport } from './sample.js';
+import { elementNames } from './xml.js';
+
+const HOSTILE = `</title></svg><script>alert("1")</script>&'\u0000<img src=x onerror=alert(1)>`;
+
+/** Puts `text` wherever the data has a string of its own. */
+function withHostileText<T>(value: T, text: string): T {
+  if (typeof value === 'string') return text as T;
+  if (Array.isArray(value)) return value.map((item: unknown) => withHostileText(item, text)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([key, inner]: [string, unknown]) => [
+    key,
+    key === 'kind' ? inner : withHostileText(inner, text),
+  ]);
+  return Object.fromEntries(entries) as T;
+}
+
+const pictures = (page: string): string[] => page.match(/<svg[\s\S]*?<\/svg>/g) ?? [];
+const headings = (page: string): string[] => [...page.matchAll(/<h2 id="(\w+)"/g)].map((match) => match[1]!);
+
+/** A page is XML but for its doctype. */
+const content = (page: string): string =>
+  page.replace(/^<!doctype html>\n/, '').replace(/<style>[\s\S]*?<\/style>/, '');
+
+describe('renderReport', () => {
+  let page: string;
+  beforeAll(async () => {
+    page = await renderReport(fullReport());
+  }, 60_000);
+
+  it('has all sections for a full run', () => {
+    expect(headings(page)).toEqual(['tradeoff', 'models', 'latency', 'accuracy', 'training', 'measured']);
+    expect(page).toContain('<h1>Six models for local-cpu and phone, ');
+    // Two trade-offs, six strips, scatter and histogram a device, accuracy, two training curves.
+    expect(pictures(page)).toHaveLength(2 + 6 + 4 + 1 + 2);
+  });
+
+  it('is well-formed, needs nothing from elsewhere and runs nothing', () => {
+    const names = new Set(elementNames(content(page)));
+    expect(names).toContain('svg');
+    for (const name of ['script', 'link', 'img', 'iframe', 'object', 'image', 'use'])
+      expect(names).not.toContain(name);
+    const addresses = [...page.matchAll(/(?:href|src)="([^"]*)"/g)].map((match) => match[1]!);
+    expect(addresses).toHaveLength(6);
+    for (const address of addresses) expect(address).toMatch(/^\.\/models\/.*\.onnx$/);
+    expect(page).not.toMatch(/@import|url\((?!#)/);
+    expect(page.replaceAll('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:\/\//);
+  });
+
+  it('draws a mark with a tooltip for every subnet, front point and model', () => {
+    const data = fullReport();
+    const titles = [...page.matchAll(/<title>([^<]*)<\/title>/g)].map((match) => match[1]!);
+    const count = (start: string): number => titles.filter((title) => title.startsWith(start)).length;
+    expect(count('Measured: ')).toBe(data.subnets.filter(({ kind }) => kind === 'measured').length);
+    expect(count('Predicted: ')).toBe(data.subnets.filter(({ kind }) => kind === 'predicted').length);
+    expect(count('Pareto front')).toBe(data.front.length);
+    expect(count('Chosen for')).toBe(data.models.length);
+    expect(page).not.toMatch(/ecmeta|zr\d/);
+  });
+
+  it('lists every model with what was predicted and measured', () => {
+    const data = fullReport();
+    const rows = page.match(/<tr>[\s\S]*?<\/tr>/g)!;
+    for (const model of data.models) {
+      const row = rows.find((text) => text.includes(`./${model.file}`))!;
+      for (const text of [
+        model.device,
+        formatLimit(model.maxLatencyMs),
+        formatMs(model.predictedMs),
+        formatMs(model.measuredMs),
+        formatTop1(model.predictedTop1),
+        formatTop1(model.measuredTop1),
+        model.meetsLimit ? '>yes<' : '>no<',
+      ])
+        expect(row).toContain(text);
+    }
+  });
+
+  it('gives the same text for the same data, in one process', async () => {
+    expect(await renderReport(fullReport())).toBe(page);
+  }, 30_000);
+
+  it('names the commands that bring what is missing', async () => {
+    const page = await renderReport(minimalReport());
+    expect(headings(page)).toEqual(['models', 'latency', 'accuracy', 'measured']);
+    expect(pictures(page)).toEqual([]);
+    for (const command of ['ofa specialize', 'ofa measure', 'ofa accuracy fit'])
+      expect(page).toContain(command);
+    elementNames(content(page));
+  });
+
+  it('takes parts that are there but empty, and parts with one value', async () => {
+    const base = minimalReport();
+    const full = fullReport();
+    const one: ReportData = {
+      ...base,
+      training: { phases: [], loss: [{ step: 0, loss: 1 }], validation: [] },
+      accuracy: {
+        kendallTau: null,
+        rmsePoints: 0,
+        heldOut: 1,
+        points: [{ predictedTop1: 0, measuredTop1: 0 }],
+      },
+      latency: [
+        {
+          ...full.latency[0]!,
+          kendallTau: null,
+          histogramMs: [0.2],
+          points: [{ predictedMs: 1, measuredMs: 1 }],
+        },
+      ],
+      subnets: full.subnets.slice(0, 1),
+    };
+    const empty: ReportData = {
+      ...base,
+      training: { phases: [], loss: [], validation: [] },
+      accuracy: { ...one.accuracy!, points: [] },
+      latency: [{ ...one.latency[0]!, points: [], histogramMs: [] }],
+    };
+    for (const [data, count] of [
+      [one, 5],
+      [empty, 0],
+    ] as const) {
+      const page = await renderReport(data);
+      elementNames(content(page));
+      expect(pictures(page)).toHaveLength(count);
+      expect(page).not.toMatch(/NaN|Infinity|undefined/);
+    }
+  });
+
+  it('escapes whatever the data holds', async () => {
+    const data = withHostileText(fullReport(), HOSTILE);
+    const page = await renderReport(data);
+    const names = elementNames(content(page));
+    expect(names).not.toContain('script');
+    expect(names).not.toContain('img');
+    expect(page).toContain(escapeHtml(HOSTILE));
+    expect(page).not.toContain('\u0000');
+  }, 30_000);
+
+  it('lets no path become another kind of link', async () => {
+    const data = { ...minimalReport(), models: fullReport().models };
+    for (const [file, href] of [
+      ['javascript:alert(1)', './javascript%3Aalert(1)'],
+      ['a b/ü"#?.onnx', './a%20b/%C3%BC%22%23%3F.onnx'],
+      ['..\\models\\x.onnx', '../models/x.onnx'],
+      ['/etc/passwd', undefined],
+      ['C:\\x.onnx', undefined],
+      ['//host/x', undefined],
+    ] as const) {
+      const page = await renderReport({ ...data, models: [{ ...data.models[0]!, file }] });
+      const found = [...page.matchAll(/href="([^"]*)"/g)].map((match) => match[1]!);
+      expect(found).toEqual(href === undefined ? [] : [href]);
+    }
+  });
+
+  it('refuses data that is no report', async () => {
+    const data = fullReport();
+    const broken = { ...data, models: [{ ...data.models[0]!, measuredMs: Number.NaN }] };
+    await expect(renderReport(broken)).rejects.toThrow(/models\.0\.measuredMs/);
+  });
+});
+
+describe('writeReport', () => {
+  it('writes a page and the data it can be made from again', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'report-'));
+    try {
+      const path = join(folder, 'deep', 'report.html');
+      await writeReport(path, fullReport());
+      expect((await readdir(join(folder, 'deep'))).sort()).toEqual(['report.html', 'report.json']);
+      const data = await readReportData(join(folder, 'deep', 'report.json'));
+      expect(data).toEqual(fullReport());
+      expect(await renderReport(data)).toBe(await readFile(path, 'utf8'));
+      await expect(readReportData(path)).rejects.toThrow(/it is not JSON/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }, 30_000);
+});
+
+describe('blockPositions', () => {
+  it('places every entry of e in its stage', async () => {
+    const space = await loadSpace('ofa-mbv3');
+    const blocks = blockPositions(space.genes);
+    expect(blocks).toHaveLength(space.largest.e.length);
+    expect(blocks[5]).toEqual({ stage: 1, position: 1 });
+  });
+});
