@@ -8,15 +8,13 @@ import {
   planSchedule,
   scheduleSchema,
   type PhasePlan,
-  type ScheduleFile,
 } from '../../src/training/schedule.js';
 import { schedules } from '../../src/training/schedules/index.js';
 import { UserError } from '../../src/util/errors.js';
 import { tinySchedule } from './support/runs.js';
 
 const phase = { name: 'p', epochs: 10, learningRate: 0.4, subnets: ['random'] } as const;
-const withPhases = (...phases: readonly object[]) =>
-  scheduleSchema.parse({ ...tinySchedule(), phases } as unknown as ScheduleFile);
+const withPhases = (...phases: readonly object[]) => scheduleSchema.parse({ ...tinySchedule(), phases });
 
 describe('presets', () => {
   it.each([...schedules.keys()])('%s parses, under its own name', async (name) => {
@@ -137,7 +135,7 @@ describe('learningRateAt', () => {
   });
 
   it('starts at the peak without warm-up', () => {
-    expect(rate(0, planSchedule(withPhases(phase), 4)[0]!)).toBeCloseTo(0.4, 12);
+    expect(rate(0, planSchedule(withPhases(phase), 4)[0])).toBeCloseTo(0.4, 12);
   });
 
   it('scales with the batch size', () => {
