@@ -15,7 +15,9 @@ export interface Console {
 /** The console of this process. A reader that goes away (`ofa space list | head -1`) has had enough: that is no failure. */
 export function createProcessConsole(): Console {
   let failure: NodeJS.ErrnoException | undefined;
-  process.stdout.on('error', (error) => (failure ??= error));
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    failure ??= error;
+  });
   // Where messages cannot be shown, nobody can be told.
   process.stderr.on('error', () => undefined);
   return {

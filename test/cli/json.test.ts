@@ -1,0 +1,98 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { blockCosts, networkCosts } from '../../src/space/costs.js';
+import { countNetworks } from '../../src/space/enumerate.js';
+import { ofa } from './support/cli.js';
+import {
+  blockMs,
+  fewDigits,
+  makeRun,
+  makeTable,
+  space,
+  SPACE_WORDS,
+  writeSchedule,
+} from './support/fixture.js';
+import { temporaryFolder } from './support/folder.js';
+
+const path = temporaryFolder();
+
+/** Runs with `--json`: one document on stdout, nothing else there. */
+async function json(args: readonly string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await ofa([...args, '--json']);
+  expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+  // Throws where anything stands before or behind the document.
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+beforeAll(async () => {
+  await makeRun(path('run'), fewDigits(path('digits')));
+  await makeTable(path('table.json'));
+});
+
+describe('--json prints one document', () => {
+  it('space list, also with the option before the command', async () => {
+    const list = (await json(['space', 'list'])) as unknown as { name: string }[];
+    expect(list.map(({ name }) => name)).toContain('mbv3-tiny');
+    const before = await ofa(['--json', 'space', 'list']);
+    expect(JSON.parse(before.stdout)).toEqual(list);
+  });
+
+  it('space show', async () => {
+    const shown = await json(['space', 'show', 'mbv3-tiny', '--width', '0.5', '--image-sizes', '16']);
+    expect(shown).toMatchObject({ name: 'mbv3-tiny', width: 0.5, subnets: `${countNetworks(space.genes)}` });
+  });
+
+  it('cost', async () => {
+    const costs = await json(['cost', ...SPACE_WORDS, '--arch', 'smallest']);
+    const { macs, params, modelBytes, peakActivationBytes } = networkCosts(space.network(space.smallest));
+    expect(costs).toMatchObject({ macs, params, modelBytes, peakActivationBytes });
+  });
+
+  it('device list and check', async () => {
+    const list = (await json(['device', 'list'])) as unknown as { name: string }[];
+    expect(list.map(({ name }) => name)).toContain('local-cpu');
+    expect(await json(['device', 'check', 'local-cpu'])).toMatchObject({
+      device: 'local-cpu',
+      answers: true,
+    });
+  });
+
+  it('latency query of a subnet and of a block', async () => {
+    const query = ['latency', 'query', '--table', path('table.json')];
+    const { blocks } = space.network(space.largest);
+    const sum = blocks.reduce((total, block) => total + blockMs(blockCosts(block).macs), 0);
+    const answer = await json([...query, '--arch', 'largest']);
+    expect(answer).toMatchObject({ device: 'local-cpu', intervalMs: null });
+    expect(answer['latencyMs']).toBeCloseTo(sum, 4);
+    const block = await json([...query, '--block', blocks[0]!.key]);
+    expect(block['latencyMs']).toBeCloseTo(blockMs(blockCosts(blocks[0]!).macs), 6);
+  });
+
+  it('train, eval, accuracy sample, export and verify', async () => {
+    const data = `mnist:${path('digits')}`;
+    const schedule = writeSchedule(path('schedule.json'), 0.2, 8);
+    const run = path('trained');
+    const trained = await json([
+      'train',
+      ...SPACE_WORDS,
+      '--data',
+      data,
+      '--schedule',
+      schedule,
+      '--out',
+      run,
+    ]);
+    expect(trained).toMatchObject({ run, steps: 3, skippedImages: [] });
+
+    const evaluate = ['eval', '--supernet', run, '--arch', 'smallest', '--calibration-images', '16'];
+    const score = await json([...evaluate, '--split', 'test']);
+    expect(score).toMatchObject({ split: 'test', calibrated: true, count: 20 });
+
+    const sample = ['accuracy', 'sample', '--supernet', run, '--count', '3', '--calibration-images', '16'];
+    expect(await json(sample)).toMatchObject({ count: 3 });
+
+    const onnx = path('smallest.onnx');
+    const exported = await json(['export', '--supernet', run, '--arch', 'smallest', '--out', onnx]);
+    expect(exported).toMatchObject({ path: onnx, verification: { passed: true } });
+    expect(await json(['verify', onnx])).toMatchObject({ file: onnx, passed: true });
+  });
+});
