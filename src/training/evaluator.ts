@@ -106,7 +106,8 @@ export class SubnetEvaluator {
   async evaluate(arch: Architecture, split: Split, options: EvaluateOptions = {}): Promise<Score> {
     const { weights, space } = this.options;
     const network = space.network(arch);
-    const statistics = options.calibrate === false ? undefined : (options.statistics ?? (await this.calibrate(arch)));
+    const statistics =
+      options.calibrate === false ? undefined : (options.statistics ?? (await this.calibrate(arch)));
     return this.score(network, extractSubnet(weights, network, statistics), split);
   }
 

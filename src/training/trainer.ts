@@ -43,7 +43,10 @@ export interface TrainingOptions {
   readonly epochsScale?: number;
   /** Weights to begin with; initialised from the seed unless given. */
   readonly initialWeights?: SupernetWeights;
-  /** Scores a subnet of these weights on validation data; without, no validation. */
+  /**
+   * Scores a subnet of these weights, as they are when it is asked, on validation data; without, no validation. Called
+   * again when a phase replaces the weights.
+   */
   readonly validate?: (weights: SupernetWeights) => (arch: Architecture) => Promise<Score>;
   /** Epochs between validations; one more follows the last step of every phase. Default 1. */
   readonly validateEveryEpochs?: number;
@@ -90,6 +93,8 @@ class Trainer {
   private readonly gradients: SupernetWeights;
   private readonly decayed: ReadonlySet<string>;
   private lastSave: number;
+  /** Kept while the weights are the same maps, as it may hold batches. */
+  private scorer: { weights: SupernetWeights; evaluate: (arch: Architecture) => Promise<Score> } | undefined;
   /** For the speed in metrics. */
   private window: { images: number; start: number };
 
@@ -219,8 +224,9 @@ class Trainer {
     if (validate === undefined) return;
     const { step } = this.state.position;
     const at = { phase, step, epoch: step / loader.stepsPerEpoch };
-    const evaluate = validate(this.state.weights);
-    const metrics = await validationMetrics(validationSubnets(space, seed), evaluate, at);
+    const { weights } = this.state;
+    if (this.scorer?.weights !== weights) this.scorer = { weights, evaluate: validate(weights) };
+    const metrics = await validationMetrics(validationSubnets(space, seed), this.scorer.evaluate, at);
     for (const metric of metrics) {
       if (!Number.isFinite(metric.loss)) throw divergence(step, `the validation loss is ${metric.loss}`);
       await this.log(metric);
