@@ -151,6 +151,14 @@ describe('evaluate', () => {
     expect(score.loss).not.toBeCloseTo((await evaluator().evaluate(arch, 'validation')).loss, 3);
   });
 
+  it('takes statistics that were calibrated before, without calibrating again', async () => {
+    const { asked, watching } = watched();
+    const statistics = await evaluator().calibrate(arch);
+    const score = await evaluator({}, watching).evaluate(arch, 'validation', { statistics });
+    expect(asked).toEqual(['validation']);
+    expect(score).toEqual(await evaluator().evaluate(arch, 'validation'));
+  });
+
   it('stops at the limit', async () => {
     expect((await evaluator({ limit: 20 }).evaluate(arch, 'validation')).count).toBe(20);
     await expect(evaluator({ limit: 0 }).evaluate(arch, 'validation')).rejects.toThrow(UserError);
