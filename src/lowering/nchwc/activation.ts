@@ -71,23 +71,23 @@ export const activationGradientRule = blockedRule(
     const result = facts.results.get(x);
     const source = result ?? x;
     if (!w.isBlocked(source) && !w.isBlocked(dy)) return false;
-    const slope = SLOPES[attributes.function]?.(w, w.blocked(source), facts.gates.get(x));
+    const slope = SLOPES[attributes.function]?.(w, w.blocked(source), x.shape[1]!, facts.gates.get(x));
     if (slope === undefined) w.writeElementwise(node);
     else w.setBlocked(outputs[0]!, w.node('Mul', [slope, w.blocked(dy)]));
     return true;
   },
 );
 
-type Slope = (w: BlockedWriter, x: string, gate: string | undefined) => string;
+type Slope = (w: BlockedWriter, x: string, channels: number, gate: string | undefined) => string;
 
 /** The derivatives of those functions for which there are fewer passes than the plain form takes. */
 const SLOPES: Partial<Record<ActivationFunction, Slope>> = {
   relu: (w, x) => w.node('HardSigmoid', [x], { alpha: { float: STEEP }, beta: { float: 0 } }),
   relu6: (w, x) => inside(w, w.node('Sub', [x, w.writer.floats([3])]), 3),
   // h(x) + x h'(x), with h the hard sigmoid.
-  h_swish: (w, x, gate) => {
+  h_swish: (w, x, channels, gate) => {
     const h = gate ?? hardSigmoid(w, x);
     const linear = w.node('Mul', [x, inside(w, x, 3)]);
-    return w.node('Add', [w.node('Mul', [linear, w.writer.floats([1 / 6])]), h]);
+    return w.affine(linear, channels, w.constantFilter(channels, 1 / 6), undefined, { sum: h });
   },
 };

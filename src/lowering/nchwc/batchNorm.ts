@@ -1,54 +1,23 @@
-/**
- * Batch norm in few passes over memory. Means per channel are sums of per-image means; a sum of products over an image is
- * a depthwise convolution whose filter is the other factor as it lies in memory, so it reads and never writes.
- */
-import type { Value } from '../../graph/graph.js';
+/** Batch norm in few passes over memory: two that read and one that writes, forward and backward. */
+import type { Node, Value } from '../../graph/graph.js';
 import {
   batchNormGradientOperation,
   batchNormInferenceOperation,
   batchNormOperation,
 } from '../../graph/operations/batchNorm.js';
-import type { Shape } from '../../util/tensor.js';
-import type { BlockedWriter } from './blockedWriter.js';
+import type { BlockedWriter, Fusion } from './blockedWriter.js';
+import type { Normalised } from './facts.js';
+import { imageMeans, imageProducts, sumOfImages } from './reductions.js';
 import { blockedRule } from './rule.js';
 
-/** Planes of more elements are summed row by row first: long sums in float32 lose digits. */
-const LONG_SUM = 1024;
-
-/** Mean over height and width of a blocked tensor: [N, padded C, 1, 1]. */
-export function imageMeans(w: BlockedWriter, x: string): string {
-  return w.operator('GlobalAveragePool', [x]);
-}
-
-/** Sum over height and width of the product of two blocked tensors of shape `dims`: blocked [N, padded C, 1, 1]. */
-export function imageProducts(w: BlockedWriter, x: string, y: string, dims: Shape): string {
-  const [n, c, h, width] = dims as [number, number, number, number];
-  const rows = h * width > LONG_SUM ? h : 1;
-  const planes = n * c * rows;
-  const sums = w.convolution(
-    w.reshape(x, [1, planes, h / rows, width]),
-    w.reshape(y, [planes, 1, h / rows, width]),
-    { kernel: [h / rows, width], groups: planes },
-  );
-  if (rows === 1) return w.reshape(sums, [n, c, 1, 1]);
-  const means = w.operator('GlobalAveragePool', [w.reshape(sums, [n, c, rows, 1])]);
-  return w.node('Mul', [means, w.writer.floats([rows])]);
-}
-
-/** Mean over the images of [N, padded C, 1, 1]: [padded C]. */
-function meanOfImages(w: BlockedWriter, perImage: string): string {
-  return w.node('ReduceMean', [perImage], { axes: [0, 2, 3], keepdims: 0 });
-}
-
 /** A vector [padded C] as the filter of a depthwise 1x1 convolution. */
-const asFilter = (w: BlockedWriter, vector: string, channels: number): string =>
+export const asFilter = (w: BlockedWriter, vector: string, channels: number): string =>
   w.reshape(vector, [w.padded(channels), 1, 1, 1]);
 
 /** x - mean, blocked. */
-function centre(w: BlockedWriter, x: Value, mean: string): string {
+function centre(w: BlockedWriter, x: Value, minusMean: string): string {
   const channels = x.shape[1]!;
-  const one = w.writer.floats(Array<number>(w.padded(channels)).fill(1), [w.padded(channels), 1, 1, 1]);
-  return w.affine(w.blocked(x), channels, one, w.node('Neg', [mean]));
+  return w.affine(w.blocked(x), channels, w.ones(channels), minusMean);
 }
 
 /** 1 / sqrt(variance + epsilon). */
@@ -57,32 +26,66 @@ function inverseDeviation(w: BlockedWriter, variance: string, epsilon: number): 
   return w.node('Reciprocal', [w.node('Sqrt', [shifted])]);
 }
 
+/** Whether nothing reads x but the batch norm and its gradient, so that x itself need not exist. */
+function onlyNormalised(w: BlockedWriter, x: Value, node: Node): boolean {
+  const users = w.users(x);
+  return (
+    users?.every(
+      (user) =>
+        user === node ||
+        (user.operation.name === batchNormGradientOperation.name && user.inputs.lastIndexOf(x) === 0),
+    ) ?? false
+  );
+}
+
+/**
+ * The variance is the mean of squares of something near x - mean, less the square of its mean: no digits are lost where
+ * the mean is much larger than the deviation. A convolution gives x less an estimate of its mean at no cost.
+ */
 export const batchNormRule = blockedRule(
   batchNormOperation,
   ({ w, facts, node, attributes, inputs, outputs }) => {
     const [x, scale, shift] = inputs as readonly [Value, Value, Value];
     const [y, meanOut, varianceOut] = outputs as readonly [Value, Value, Value];
-    const channels = x.shape[1]!;
-    const area = x.shape[2]! * x.shape[3]!;
-    const mean = meanOfImages(w, imageMeans(w, w.blocked(x)));
-    const centred = centre(w, x, mean);
-    const squares = imageProducts(w, centred, centred, w.blockedShape(x.shape));
-    const variance = w.node('Mul', [meanOfImages(w, squares), w.writer.floats([1 / area])]);
+    const [n, channels, h, width] = x.shape as [number, number, number, number];
+    const held = onlyNormalised(w, x, node) ? w.held(x) : undefined;
+    const near = held?.emitNear && w.writer.within(held.scope, held.emitNear);
+    const all = (name: string): string => sumOfImages(w, imageMeans(w, name), x.shape, 1 / n);
+    const mean = near === undefined ? all(w.blocked(x)) : undefined;
+    const source = near?.name ?? centre(w, x, w.node('Neg', [mean!]));
+    const residual = near === undefined ? undefined : all(source);
+    const products = imageProducts(w, source, source, w.blockedShape(x.shape));
+    const squares = sumOfImages(w, products, x.shape, 1 / (n * h * width));
+    const wanted = (value: Value, write: (output: [string] | undefined) => string): string => {
+      const whole = channels === w.padded(channels);
+      const name = write(whole ? w.plainOutput(value) : undefined);
+      if (!whole) w.cut(name, 0, w.padded(channels), channels, w.plainOutput(value));
+      return name;
+    };
+    if (near === undefined) w.cut(mean!, 0, w.padded(channels), channels, w.plainOutput(meanOut));
+    else wanted(meanOut, (output) => w.node('Sub', [residual!, near.minusEstimate], {}, output));
+    let variance = squares;
+    if (residual === undefined) w.cut(squares, 0, w.padded(channels), channels, w.plainOutput(varianceOut));
+    else {
+      variance = wanted(varianceOut, (output) =>
+        w.node('Sub', [squares, w.node('Mul', [residual, residual])], {}, output),
+      );
+    }
     const inverse = inverseDeviation(w, variance, attributes.epsilon);
-    facts.normalised.set(x, { centred, inverseDeviation: inverse });
     const factor = w.node('Mul', [inverse, w.padVector(w.plain(scale), channels)]);
-    w.cut(mean, 0, w.padded(channels), channels, w.plainOutput(meanOut));
-    w.cut(variance, 0, w.padded(channels), channels, w.plainOutput(varianceOut));
+    facts.normalised.set(x, { source, residual, inverseDeviation: inverse, factor });
     w.hold(y, node, {
       fuses: true,
-      emit: (fusion) =>
-        w.affine(
-          centred,
+      emit: (fusion) => {
+        const offset = w.padVector(w.plain(shift), channels);
+        return w.affine(
+          source,
           channels,
           asFilter(w, factor, channels),
-          w.padVector(w.plain(shift), channels),
+          residual === undefined ? offset : w.node('Sub', [offset, w.node('Mul', [factor, residual])]),
           fusion,
-        ),
+        );
+      },
     });
     return true;
   },
@@ -90,44 +93,52 @@ export const batchNormRule = blockedRule(
 
 /**
  * With v = x - mean and r = 1 / deviation: dshift = sum dy, dscale = r sum dy v, and
- * dx = a dy + b v + c where a = scale r, b = -a r^2 mean(dy v), c = -a mean(dy).
+ * dx = scale r (dy - mean(dy) - q v), where q = r^2 mean(dy v). The factor scale r is left to those who read dx: a
+ * convolution's gradients take it up in their weights. The rest is one convolution of v added to dy.
  */
 export const batchNormGradientRule = blockedRule(
   batchNormGradientOperation,
-  ({ w, facts, attributes, inputs, outputs }) => {
+  ({ w, facts, node, attributes, inputs, outputs }) => {
     const [x, scale, mean, variance, dy] = inputs as readonly [Value, Value, Value, Value, Value];
     const [dx, dscale, dshift] = outputs as readonly [Value, Value, Value];
-    const channels = x.shape[1]!;
-    const area = x.shape[2]! * x.shape[3]!;
-    const count = x.shape[0]! * area;
-    const { centred, inverseDeviation: inverse } = facts.normalised.get(x) ?? {
-      centred: centre(w, x, w.padVector(w.plain(mean), channels)),
-      inverseDeviation: inverseDeviation(w, w.padVector(w.plain(variance), channels), attributes.epsilon),
-    };
-    const { writer } = w;
+    const [n, channels, h, width] = x.shape as [number, number, number, number];
+    const count = n * h * width;
     const mul = (a: string, b: string): string => w.node('Mul', [a, b]);
+    const recomputed = (): Normalised => {
+      const minusMean = w.node('Neg', [w.padVector(w.plain(mean), channels)]);
+      const inverse = inverseDeviation(w, w.padVector(w.plain(variance), channels), attributes.epsilon);
+      return {
+        source: centre(w, x, minusMean),
+        residual: undefined,
+        inverseDeviation: inverse,
+        factor: mul(inverse, w.padVector(w.plain(scale), channels)),
+      };
+    };
+    const { source, residual, inverseDeviation: inverse, factor } = facts.normalised.get(x) ?? recomputed();
     const gradient = w.blocked(dy);
-    const meanDy = meanOfImages(w, imageMeans(w, gradient));
-    // Mean over the images of sums over positions, times r: N / (N H W) of it is the mean that dx wants.
-    const products = mul(
-      meanOfImages(w, imageProducts(w, gradient, centred, w.blockedShape(x.shape))),
-      inverse,
-    );
-    const a = mul(w.padVector(w.plain(scale), channels), inverse);
-    const minusA = w.node('Neg', [a]);
-    const b = mul(mul(minusA, mul(products, inverse)), writer.floats([1 / area]));
-    const rest = w.affine(centred, channels, asFilter(w, b, channels), mul(minusA, meanDy));
-    w.setBlocked(dx, w.affine(gradient, channels, asFilter(w, a, channels), undefined, { sum: rest }));
-    const result = (perImage: string, factor: number, value: Value): void =>
-      void w.cut(
-        mul(perImage, writer.floats([factor])),
-        0,
-        w.padded(channels),
-        channels,
+    const meanDy = sumOfImages(w, imageMeans(w, gradient), x.shape, 1 / n);
+    const products = imageProducts(w, gradient, source, w.blockedShape(x.shape));
+    let meanProduct = sumOfImages(w, products, x.shape, 1 / count);
+    if (residual !== undefined) meanProduct = w.node('Sub', [meanProduct, mul(residual, meanDy)]);
+    const slope = mul(meanProduct, inverse);
+    const minusQ = w.node('Neg', [mul(slope, inverse)]);
+    const minusMeanDy = w.node('Neg', [meanDy]);
+    const offset = residual === undefined ? minusMeanDy : w.node('Sub', [minusMeanDy, mul(residual, minusQ)]);
+    const base = w.affine(source, channels, asFilter(w, minusQ, channels), offset, { sum: gradient });
+    facts.scaled.set(dx, { base, factor });
+    w.hold(dx, node, {
+      fuses: true,
+      emit: (fusion) => w.affine(base, channels, asFilter(w, factor, channels), undefined, fusion),
+    });
+    const result = (vector: string, value: Value): void =>
+      void w.node(
+        'Mul',
+        [w.cut(vector, 0, w.padded(channels), channels), w.writer.floats([count])],
+        {},
         w.plainOutput(value),
       );
-    result(products, x.shape[0]!, dscale);
-    result(meanDy, count, dshift);
+    result(slope, dscale);
+    result(meanDy, dshift);
     return true;
   },
 );
@@ -139,7 +150,7 @@ export const batchNormInferenceRule = blockedRule(
     const [x, ...vectors] = inputs as readonly [Value, ...Value[]];
     if (!w.isBlocked(x)) return false;
     const channels = x.shape[1]!;
-    const emit: Parameters<typeof w.hold>[2]['emit'] = (fusion) => {
+    const emit = (fusion: Fusion): string => {
       const [scale, shift, mean, variance] = vectors.map((v) => w.plain(v)) as [
         string,
         string,

@@ -29,6 +29,11 @@ export interface Pending {
   readonly emit: (fusion: Fusion) => string;
   /** Whether `emit` takes a fusion that is not empty. */
   readonly fuses: boolean;
+  /**
+   * Set where something near the value less its channels' means costs no more than the value: gives its name, and the
+   * means' estimate that was subtracted, negative, [padded C].
+   */
+  readonly emitNear?: () => { readonly name: string; readonly minusEstimate: string };
   /** Set where the value is a product of two images: a sum over it needs no product. */
   readonly factors?: readonly [Value, Value];
   /** Set where a vector [N * padded C] can be added on the way. */
@@ -218,6 +223,17 @@ export class BlockedWriter {
     );
   }
 
+  /** Filter of a depthwise 1x1 convolution that multiplies with one number. */
+  constantFilter(channels: number, factor: number): string {
+    const c = this.padded(channels);
+    return this.writer.floats(Array<number>(c).fill(factor), [c, 1, 1, 1]);
+  }
+
+  /** Filter of a depthwise 1x1 convolution that copies. */
+  ones(channels: number): string {
+    return this.constantFilter(channels, 1);
+  }
+
   node(opType: string, inputs: readonly string[], attributes = {}, outputs?: readonly string[]): string {
     return this.writer.node(opType, inputs, attributes, outputs);
   }
@@ -243,7 +259,8 @@ export class BlockedWriter {
   /** The first `to` entries along `axis`. */
   cut(name: string, axis: number, from: number, to: number, outputs?: readonly string[]): string {
     const { writer } = this;
-    if (from === to && outputs === undefined) return name;
-    return this.node('Slice', [name, writer.ints([0]), writer.ints([to]), writer.ints([axis])], {}, outputs);
+    if (from === to) return outputs === undefined ? name : this.node('Identity', [name], {}, outputs);
+    const bounds = [[0], [to], [axis]].map((values) => writer.ints(values));
+    return this.node('Slice', [name, ...bounds], {}, outputs);
   }
 }

@@ -8,8 +8,8 @@ import {
 } from '../../graph/operations/elementwise.js';
 import { expandOperation, reduceSumOperation } from '../../graph/operations/shape.js';
 import { sameShape, type Shape } from '../../util/tensor.js';
-import { imageProducts } from './batchNorm.js';
 import type { BlockedWriter } from './blockedWriter.js';
+import { imageProducts } from './reductions.js';
 import { blockedRule, type BlockedCall } from './rule.js';
 
 const isImage = (shape: Shape): boolean => shape.length === 4;
@@ -131,7 +131,9 @@ export const reduceSumRule = blockedRule(reduceSumOperation, ({ w, node, attribu
   if (factors === undefined || attributes.axes.join() !== '2,3') return false;
   const dims = w.blockedShape(inputs[0]!.shape);
   const sums = imageProducts(w, w.blocked(factors[0]), w.blocked(factors[1]), dims);
-  w.cut(w.reshape(sums, [n, dims[1], 1, 1]), 1, dims[1], c, w.plainOutput(outputs[0]!));
+  const whole = sums.factor === 1 ? sums.name : w.node('Mul', [sums.name, w.writer.floats([sums.factor])]);
+  const image = w.reshape(whole, [n, dims[1], 1, 1]);
+  w.cut(image, 1, dims[1], c, w.plainOutput(outputs[0]!));
   return true;
 });
 
