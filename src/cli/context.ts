@@ -66,10 +66,15 @@ export interface SpaceOptions {
 }
 
 /** `--space` with `--width`, `--classes` and `--image-sizes`. */
-export function addSpaceOptions(command: Command, options: { required?: boolean } = {}): Command {
-  const space = new Option('--space <space>', 'search space: a name in supernets/ or a file');
+export function addSpaceOptions(command: Command): Command {
+  return addSpaceOverrides(
+    command.requiredOption('--space <space>', 'search space: a name in supernets/ or a file'),
+  );
+}
+
+/** `--width`, `--classes` and `--image-sizes`, for a command that is told the space in another way. */
+export function addSpaceOverrides(command: Command): Command {
   return command
-    .addOption(options.required === false ? space : space.makeOptionMandatory())
     .option('--width <factor>', 'width multiplier of the space', number('width', { above: 0 }))
     .option('--classes <n>', 'number of classes of the space', integer('classes', 1))
     .option('--image-sizes <list>', 'image sizes of the space, e.g. 64,96,128', imageSizes);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { addSpaceOptions, spaceOverrides, type Register, type SpaceOptions } from '../context.js';
+import { addSpaceOverrides, spaceOverrides, type Register, type SpaceOptions } from '../context.js';
 import { formatRows } from '../console.js';
 
 export const space: Register = (program, context) => {
@@ -32,9 +32,7 @@ export const space: Register = (program, context) => {
         ),
       );
     });
-  addSpaceOptions(command.command('show').argument('<name>', 'a space in supernets/ or a file'), {
-    required: false,
-  })
+  addSpaceOverrides(command.command('show').argument('<name>', 'a space in supernets/ or a file'))
     .description('dimensions, number of subnets, range of MACs and parameters')
     .addHelpText('after', '\nExample: ofa space show ofa-mbv3 --width 1.2')
     .action(async (name: string, options: SpaceOptions, self: Command) => {
