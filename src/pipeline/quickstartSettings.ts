@@ -77,9 +77,9 @@ const schedule: ScheduleFile = {
     },
     {
       name: 'width 2',
-      epochs: 6,
+      epochs: 10,
       warmupEpochs: 0.25,
-      learningRate: 0.05,
+      learningRate: 0.06,
       subnets: ['random', 'random', 'smallest'],
       distillation: { teacher: 'largest' },
       sortChannels: true,
