@@ -4,9 +4,14 @@ import { createOnnxRuntimeEngine } from '../../src/engine/onnxruntime/engine.js'
 import { probeBlocked } from '../../src/engine/onnxruntime/probe.js';
 import { loadRuntime, type Runtime } from '../../src/engine/onnxruntime/runtime.js';
 import { evaluate } from '../../src/graph/evaluate.js';
-import { GraphBuilder, type Graph } from '../../src/graph/graph.js';
+import { differentiate } from '../../src/graph/differentiate.js';
+import { GraphBuilder, type Graph, type Value } from '../../src/graph/graph.js';
 import { backwardGraph, forwardGraph, GRADIENT } from '../../src/graph/network.js';
 import { batchNorm } from '../../src/graph/operations/batchNorm.js';
+import { activation } from '../../src/graph/operations/activation.js';
+import { add, mul } from '../../src/graph/operations/elementwise.js';
+import { matmul } from '../../src/graph/operations/matmul.js';
+import { asImage, globalAveragePool } from '../../src/graph/operations/pool.js';
 import { conv2d } from '../../src/graph/operations/conv.js';
 import { onnxTarget } from '../../src/lowering/onnx.js';
 import { onnx } from '../../src/lowering/onnxProto.js';
@@ -85,6 +90,54 @@ describe.skipIf(blocked === undefined)('the blocked lowering', () => {
       else expect(actual[output]!.data, output).toBeAllclose(data, { relative: 1e-4, absolute: 1e-6 });
     }
   });
+
+  const chains = [
+    { fn: 'relu', kernel: 3, stride: 1, size: [8, 8], channels: [20, 40] },
+    { fn: 'relu6', kernel: 5, stride: 1, size: [7, 9], channels: [16, 37] },
+    { fn: 'h_swish', kernel: 7, stride: 1, size: [4, 4], channels: [24, 64] },
+    { fn: 'h_swish', kernel: 3, stride: 2, size: [8, 8], channels: [40, 20] },
+    { fn: 'relu', kernel: 5, stride: 2, size: [9, 6], channels: [18, 33] },
+    { fn: 'h_swish', kernel: 7, stride: 2, size: [8, 10], channels: [16, 48] },
+    { fn: 'relu', kernel: 7, stride: 2, size: [11, 7], channels: [8, 8] },
+    { fn: 'relu', kernel: 5, stride: 1, size: [40, 33], channels: [3, 4] },
+  ] as const;
+  it.each(chains)(
+    'computes an inverted residual block and its gradients, $fn, kernel $kernel, stride $stride, $size',
+    async ({ fn, kernel, stride, size, channels: [narrow, wide] }) => {
+      const b = new GraphBuilder();
+      const x = b.input('x', [4, narrow, ...size]);
+      const weights: Value[] = [];
+      const weight = (...shape: number[]): Value => {
+        const value = b.input(`w${weights.length}`, shape);
+        weights.push(value);
+        return value;
+      };
+      const norm = (v: Value): Value => batchNorm(b, v, weight(v.shape[1]!), weight(v.shape[1]!), 1e-5).y;
+      const pointwise = (v: Value, to: number): Value =>
+        conv2d(b, v, weight(to, v.shape[1]!, 1, 1), { stride: 1, padding: 0, groups: 1 });
+      const inner = activation(b, norm(pointwise(x, wide)), fn);
+      const attributes = { stride, padding: kernel >> 1, groups: wide };
+      const depthwise = conv2d(b, inner, weight(wide, 1, kernel, kernel), attributes);
+      const active = activation(b, norm(depthwise), fn);
+      const gate = activation(b, matmul(b, globalAveragePool(b, active), weight(wide, wide)), 'h_sigmoid');
+      let y = norm(pointwise(mul(b, active, asImage(b, gate)), narrow));
+      if (stride === 1) y = add(b, y, x);
+      const seed = b.input('seed', y.shape);
+      b.output('y', y);
+      differentiate(b, [{ value: y, gradient: seed }], [x, ...weights]).forEach((g, i) =>
+        b.output(`d${i}`, g!),
+      );
+      const graph = b.build();
+      const feeds = feedsOf(graph, createRandom('chain', fn, kernel, stride));
+      const expected = evaluate(
+        graph,
+        new Map(Object.entries(feeds).map(([name, { data }]) => [name, data])),
+      );
+      const actual = await run(blocked!, graph, feeds);
+      for (const [name, { data }] of expected)
+        expect(actual[name]!.data, name).toBeAllclose(data, { relative: 2e-5, absolute: 2e-6 });
+    },
+  );
 
   it('keeps the digits of batch statistics where the mean is much larger than the deviation', async () => {
     const b = new GraphBuilder();

@@ -58,6 +58,7 @@ export class BlockedWriter {
   private readonly blockedForms = new Map<Value, string>();
   private readonly plainForms = new Set<Value>();
   private readonly pending = new Map<Value, Held>();
+  private readonly reshaped = new Map<string, string>();
   private readonly postponed = new Map<Value, Node>();
   private readonly consumers = new Map<Value, Node[]>();
   private readonly producers = new Map<Value, Node>();
@@ -238,8 +239,14 @@ export class BlockedWriter {
     return this.writer.node(opType, inputs, attributes, outputs);
   }
 
+  /** Costs a node, no pass: the same memory under other dims. Equal ones are made once. */
   reshape(name: string, shape: Shape, outputs?: readonly string[]): string {
-    return this.node('Reshape', [name, this.writer.ints(shape)], {}, outputs);
+    const write = (): string => this.node('Reshape', [name, this.writer.ints(shape)], {}, outputs);
+    if (outputs !== undefined) return write();
+    const key = `${name} ${shape.join()}`;
+    const result = this.reshaped.get(key) ?? write();
+    this.reshaped.set(key, result);
+    return result;
   }
 
   /** Zeros at the end of each axis, up to `to`. */

@@ -108,10 +108,13 @@ export const convInputGradientRule = blockedRule(
         : denseGradientFilter(w, own, shape);
       const dims = w.blockedShape(dy.shape);
       const gradient = scaled?.base ?? w.blocked(dy);
+      // Zero columns come for free where zeros are put in anyway, and kernels are slow at borders.
+      const columns = stride === 1 ? 0 : Math.floor(Math.min(before, end[1]!) / stride);
+      const [left, right] = [before - columns * stride, end[1]! - columns * stride];
       return w.convolution(
-        stride === 1 ? gradient : spreadOut(w, gradient, dims, stride),
+        stride === 1 ? gradient : spreadOut(w, gradient, dims, stride, columns),
         filter,
-        { kernel: [k, k], pads: [before, before, end[0]!, end[1]!], groups: depthwise ? dims[1] : 1 },
+        { kernel: [k, k], pads: [before, left, end[0]!, right], groups: depthwise ? dims[1] : 1 },
         fusion,
       );
     };
@@ -132,10 +135,22 @@ export function scaleRows(
   return w.node('Mul', [weights, column], {}, outputs);
 }
 
-/** Puts `stride - 1` zeros after each row and column: blocked [N, C, H, W] -> [N, C, H * stride, W * stride]. */
-function spreadOut(w: BlockedWriter, x: string, [n, c, h, width]: Shape, stride: number): string {
-  const b = w.block;
-  const from = [(n! * c!) / b, h!, 1, width!, b];
-  const wide = w.pad(w.reshape(x, from), from, [from[0]!, h!, stride, width!, b * stride]);
-  return w.reshape(wide, [n!, c!, h! * stride, width! * stride]);
+/**
+ * Puts `stride - 1` zeros after each row and column, and around each row `columns` zeros before that: blocked
+ * [N, C, H, W] -> [N, C, H * stride, (W + 2 * columns) * stride]. Convolving this takes fewer passes than interleaving the
+ * results of a convolution for each phase; those win by a fifth for kernels of 7 and lose for smaller ones.
+ */
+function spreadOut(
+  w: BlockedWriter,
+  x: string,
+  [n, c, h, width]: Shape,
+  stride: number,
+  columns: number,
+): string {
+  const planes = (n! * c!) / w.block;
+  const before = [0, 0, 0, columns, 0];
+  const after = [0, 0, stride - 1, columns, w.block * (stride - 1)];
+  const apart = w.reshape(x, [planes, h!, 1, width!, w.block]);
+  const spread = w.node('Pad', [apart, w.writer.ints([...before, ...after])]);
+  return w.reshape(spread, [n!, c!, h! * stride, (width! + 2 * columns) * stride]);
 }
