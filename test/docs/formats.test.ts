@@ -66,10 +66,12 @@ function leaves(schema: JsonSchema, elsewhere: ReadonlySet<string>, path = ''): 
   return [path];
 }
 
+// As text and back: a schema as JSON holds it.
 const schemaOf = (schema: z.ZodType): JsonSchema =>
-  z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  JSON.parse(JSON.stringify(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }))) as JsonSchema;
 
-const cases: readonly (readonly [heading: string, schema: z.ZodType, elsewhere?: readonly string[]])[] = [
+/** Heading, schema, and which of its keys have a section of their own. */
+const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['Architecture', architectureFileSchema],
   ['Search space', spaceFileSchema],
   ['Family mbconv', mbconv.schema],
@@ -93,9 +95,10 @@ const cases: readonly (readonly [heading: string, schema: z.ZodType, elsewhere?:
     ['subnets[].architecture', 'front[].architecture', 'models[].architecture'],
   ],
 ];
+const cases = table.map(([heading, schema, elsewhere = []]) => ({ heading, schema, elsewhere }));
 
 describe('docs/formats.md', () => {
-  it.each(cases)('%s: the keys are those of the schema', (heading, schema, elsewhere = []) => {
+  it.each(cases)('$heading: the keys are those of the schema', ({ heading, schema, elsewhere }) => {
     const wanted = new Set(
       leaves(schemaOf(schema), new Set(elsewhere))
         // Keys of a schedule's choices are listed in one row.
@@ -131,7 +134,7 @@ describe('docs/formats.md', () => {
     expect(decodeMetadata(properties)).toEqual({ normalisation: example });
   });
 
-  const examples = cases.flatMap(([heading, schema]) =>
+  const examples = cases.flatMap(({ heading, schema }) =>
     [...section(heading).matchAll(/^```json\n([\s\S]*?)^```$/gm)].map(
       ([, text]) => [heading, text!, schema] as const,
     ),
