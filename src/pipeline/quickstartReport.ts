@@ -1,13 +1,11 @@
 /** The report of a quickstart, from what its stages handed on. */
-import { arch as cpuArchitecture, availableParallelism, cpus, platform, release } from 'node:os';
 import { basename, join } from 'node:path';
-import { blockPositions, type ReportData } from '../report/data.js';
+import type { ReportData } from '../report/data.js';
 import { writeReport } from '../report/index.js';
 import { fromFile, toFile, type Architecture } from '../space/architecture.js';
-import { countNetworks } from '../space/enumerate.js';
-import { METRICS_FILE, readMetrics } from '../training/metrics.js';
 import { packageVersion } from '../util/scripts.js';
 import type { QuickstartResults } from './quickstartSettings.js';
+import { describeSpaceForReport, describeThisMachine, trainingCurves } from './reportParts.js';
 
 /** Writes report.html, and report.json that it can be made again from. */
 export async function writeQuickstartReport(results: QuickstartResults): Promise<void> {
@@ -18,35 +16,13 @@ async function reportData(results: QuickstartResults): Promise<ReportData> {
   const { settings, run, splits, accuracy, latency, query, measured, front, models } = results;
   const { space } = run;
   const device = latency.device;
-  const metrics = await readMetrics(join(run.folder, METRICS_FILE));
-  const { runtime } = query.table.device.fingerprint;
-  const phases = new Map<string, number>();
-  for (const { phase, step } of metrics) if (!phases.has(phase)) phases.set(phase, step);
   return {
     title: `${space.name} on ${device}`,
     generatedBy: { version: packageVersion(), command: `ofa quickstart --seed ${settings.seed}` },
-    machine: {
-      cpu: cpus()[0]?.model.trim() ?? 'unknown',
-      cores: availableParallelism(),
-      os: `${platform()} ${release()} ${cpuArchitecture()}`,
-      node: process.version,
-      runtime,
-    },
-    space: {
-      name: space.name,
-      subnets: `${countNetworks(space.genes)}`,
-      imageSizes: space.parameters.imageSizes,
-      classes: space.parameters.classes,
-      blocks: blockPositions(space.genes),
-    },
+    machine: describeThisMachine(query.table.device.fingerprint.runtime),
+    space: describeSpaceForReport(space),
     dataset: { name: settings.data, ...splits },
-    training: {
-      phases: [...phases].map(([name, startStep]) => ({ name, startStep })),
-      loss: metrics.filter((m) => m.kind === 'step').map(({ step, loss }) => ({ step, loss })),
-      validation: metrics
-        .filter((m) => m.kind === 'validation')
-        .map(({ step, subnet, top1 }) => ({ step, subnet, top1 })),
-    },
+    training: await trainingCurves(run.folder),
     accuracy: {
       kendallTau: accuracy.score.kendallTau,
       rmsePoints: accuracy.score.rmse,

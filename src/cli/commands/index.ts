@@ -8,6 +8,7 @@ import { exportCommand } from './export.js';
 import { latency } from './latency.js';
 import { measure } from './measure.js';
 import { quickstart } from './quickstart.js';
+import { report } from './report.js';
 import { search } from './search.js';
 import { space } from './space.js';
 import { specialize } from './specialize.js';
@@ -28,4 +29,5 @@ export const commands: readonly Register[] = [
   specialize,
   exportCommand,
   verify,
+  report,
 ];

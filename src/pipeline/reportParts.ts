@@ -1,0 +1,42 @@
+/** Parts of a report that are the same for a quickstart and for a run. */
+import { arch, availableParallelism, cpus, platform, release } from 'node:os';
+import { join } from 'node:path';
+import { blockPositions, type ReportData, type ReportTraining } from '../report/data.js';
+import { countNetworks } from '../space/enumerate.js';
+import type { SearchSpace } from '../space/space.js';
+import { METRICS_FILE, readMetrics } from '../training/metrics.js';
+
+/** `runtime` as in `onnxruntime-node 1.30.0`. */
+export function describeThisMachine(runtime: string): ReportData['machine'] {
+  return {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: availableParallelism(),
+    os: `${platform()} ${release()} ${arch()}`,
+    node: process.version,
+    runtime,
+  };
+}
+
+export function describeSpaceForReport(space: SearchSpace): ReportData['space'] {
+  return {
+    name: space.name,
+    subnets: `${countNetworks(space.genes)}`,
+    imageSizes: space.parameters.imageSizes,
+    classes: space.parameters.classes,
+    blocks: blockPositions(space.genes),
+  };
+}
+
+/** Phases, loss and validations from a run's metrics.jsonl. */
+export async function trainingCurves(folder: string): Promise<ReportTraining> {
+  const metrics = await readMetrics(join(folder, METRICS_FILE));
+  const phases = new Map<string, number>();
+  for (const { phase, step } of metrics) if (!phases.has(phase)) phases.set(phase, step);
+  return {
+    phases: [...phases].map(([name, startStep]) => ({ name, startStep })),
+    loss: metrics.filter((m) => m.kind === 'step').map(({ step, loss }) => ({ step, loss })),
+    validation: metrics
+      .filter((m) => m.kind === 'validation')
+      .map(({ step, subnet, top1 }) => ({ step, subnet, top1 })),
+  };
+}
