@@ -12,7 +12,7 @@ import { latencyTableSchema } from '../../src/latency/table.js';
 import { parseDatasetSpec } from '../../src/data/index.js';
 import { reportFileSchema } from '../../src/report/data.js';
 import { architectureFileSchema } from '../../src/space/architecture.js';
-import { mbconv } from '../../src/space/families/mbconv.js';
+import { families } from '../../src/space/families/index.js';
 import { spaceFileSchema } from '../../src/space/space.js';
 import { checkpointSchema } from '../../src/supernet/checkpoint.js';
 import { metricSchema } from '../../src/training/metrics.js';
@@ -74,7 +74,7 @@ const schemaOf = (schema: z.ZodType): JsonSchema =>
 const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['Architecture', architectureFileSchema],
   ['Search space', spaceFileSchema],
-  ['Family mbconv', mbconv.schema],
+  ...[...families.values()].map(({ name, schema }) => [`Family ${name}`, schema] as const),
   ['Schedule', scheduleSchema],
   ['Device profile', deviceProfileSchema],
   ['Measurement', measurementSchema],
