@@ -3,9 +3,11 @@ import type { Node, Value } from '../../graph/graph.js';
 import {
   activationGradientOperation,
   activationOperation,
+  type ActivationAttributes,
   type ActivationFunction,
 } from '../../graph/operations/activation.js';
-import type { BlockedWriter, FusedActivation } from './blockedWriter.js';
+import type { BlockedWriter } from './blockedWriter.js';
+import type { FusedActivation } from './operators.js';
 import { blockedRule } from './rule.js';
 
 /** Activations whose gradient can be told from their result: the convolution before applies them. */
@@ -29,12 +31,15 @@ const hardSigmoid = (w: BlockedWriter, x: string): string =>
   w.node('HardSigmoid', [x], { alpha: { float: 1 / 6 }, beta: { float: 0.5 } });
 
 /** Whether nothing reads `x` but the activation `node` and its gradient. */
-function onlyActivated(w: BlockedWriter, x: Value, node: Node): boolean {
+function onlyActivated(w: BlockedWriter, x: Value, node: Node, fn: ActivationFunction): boolean {
   const users = w.users(x);
   return (
     users?.every(
       (user) =>
-        user === node || (user.operation.name === activationGradientOperation.name && user.inputs[1] !== x),
+        user === node ||
+        (user.operation.name === activationGradientOperation.name &&
+          (user.attributes as ActivationAttributes).function === fn &&
+          user.inputs[1] !== x),
     ) ?? false
   );
 }
@@ -47,7 +52,7 @@ export const activationRule = blockedRule(
     if (!w.isBlocked(x)) return false;
     const fused = FUSED[attributes.function];
     const before = fused === undefined ? undefined : w.held(x);
-    if (before?.fuses === true && onlyActivated(w, x, node)) {
+    if (before?.fuses === true && onlyActivated(w, x, node, attributes.function)) {
       facts.results.set(x, y);
       w.setBlocked(y, w.emit(before, { activation: fused! }));
       return true;
@@ -68,8 +73,7 @@ export const activationGradientRule = blockedRule(
   activationGradientOperation,
   ({ w, facts, node, attributes, inputs, outputs }) => {
     const [x, dy] = inputs as readonly [Value, Value];
-    const result = facts.results.get(x);
-    const source = result ?? x;
+    const source = facts.results.get(x) ?? x;
     if (!w.isBlocked(source) && !w.isBlocked(dy)) return false;
     const slope = SLOPES[attributes.function]?.(w, w.blocked(source), x.shape[1]!, facts.gates.get(x));
     if (slope === undefined) w.writeElementwise(node);

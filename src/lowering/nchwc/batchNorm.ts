@@ -5,7 +5,8 @@ import {
   batchNormInferenceOperation,
   batchNormOperation,
 } from '../../graph/operations/batchNorm.js';
-import type { BlockedWriter, Fusion } from './blockedWriter.js';
+import type { BlockedWriter } from './blockedWriter.js';
+import type { Fusion } from './operators.js';
 import type { Normalised } from './facts.js';
 import { imageMeans, imageProducts, sumOfImages } from './reductions.js';
 import { blockedRule } from './rule.js';
@@ -56,18 +57,12 @@ export const batchNormRule = blockedRule(
     const residual = near === undefined ? undefined : all(source);
     const products = imageProducts(w, source, source, w.blockedShape(x.shape));
     const squares = sumOfImages(w, products, x.shape, 1 / (n * h * width));
-    const wanted = (value: Value, write: (output: [string] | undefined) => string): string => {
-      const whole = channels === w.padded(channels);
-      const name = write(whole ? w.plainOutput(value) : undefined);
-      if (!whole) w.cut(name, 0, w.padded(channels), channels, w.plainOutput(value));
-      return name;
-    };
     if (near === undefined) w.cut(mean!, 0, w.padded(channels), channels, w.plainOutput(meanOut));
-    else wanted(meanOut, (output) => w.node('Sub', [residual!, near.minusEstimate], {}, output));
+    else w.vectorResult(meanOut, (output) => w.node('Sub', [residual!, near.minusEstimate], {}, output));
     let variance = squares;
     if (residual === undefined) w.cut(squares, 0, w.padded(channels), channels, w.plainOutput(varianceOut));
     else {
-      variance = wanted(varianceOut, (output) =>
+      variance = w.vectorResult(varianceOut, (output) =>
         w.node('Sub', [squares, w.node('Mul', [residual, residual])], {}, output),
       );
     }
@@ -92,9 +87,9 @@ export const batchNormRule = blockedRule(
 );
 
 /**
- * With v = x - mean and r = 1 / deviation: dshift = sum dy, dscale = r sum dy v, and
- * dx = scale r (dy - mean(dy) - q v), where q = r^2 mean(dy v). The factor scale r is left to those who read dx: a
- * convolution's gradients take it up in their weights. The rest is one convolution of v added to dy.
+ * With v = x - mean, r = 1 / deviation and M elements a channel: dshift = sum dy, dscale = r sum dy v, and
+ * dx = scale r (dy - dshift / M - v r dscale / M). The factor scale r is left to those who read dx: a convolution's
+ * gradients take it up in their weights. The rest is one convolution of v added to dy.
  */
 export const batchNormGradientRule = blockedRule(
   batchNormGradientOperation,
@@ -102,8 +97,9 @@ export const batchNormGradientRule = blockedRule(
     const [x, scale, mean, variance, dy] = inputs as readonly [Value, Value, Value, Value, Value];
     const [dx, dscale, dshift] = outputs as readonly [Value, Value, Value];
     const [n, channels, h, width] = x.shape as [number, number, number, number];
-    const count = n * h * width;
-    const mul = (a: string, b: string): string => w.node('Mul', [a, b]);
+    const area = h * width;
+    const mul = (a: string, b: string, output?: readonly string[]): string =>
+      w.node('Mul', [a, b], {}, output);
     const recomputed = (): Normalised => {
       const minusMean = w.node('Neg', [w.padVector(w.plain(mean), channels)]);
       const inverse = inverseDeviation(w, w.padVector(w.plain(variance), channels), attributes.epsilon);
@@ -116,29 +112,21 @@ export const batchNormGradientRule = blockedRule(
     };
     const { source, residual, inverseDeviation: inverse, factor } = facts.normalised.get(x) ?? recomputed();
     const gradient = w.blocked(dy);
-    const meanDy = sumOfImages(w, imageMeans(w, gradient), x.shape, 1 / n);
-    const products = imageProducts(w, gradient, source, w.blockedShape(x.shape));
-    let meanProduct = sumOfImages(w, products, x.shape, 1 / count);
-    if (residual !== undefined) meanProduct = w.node('Sub', [meanProduct, mul(residual, meanDy)]);
-    const slope = mul(meanProduct, inverse);
-    const minusQ = w.node('Neg', [mul(slope, inverse)]);
-    const minusMeanDy = w.node('Neg', [meanDy]);
-    const offset = residual === undefined ? minusMeanDy : w.node('Sub', [minusMeanDy, mul(residual, minusQ)]);
+    const means = imageMeans(w, gradient);
+    const minusMean = sumOfImages(w, means, x.shape, -1 / n);
+    const sum = w.vectorResult(dshift, (output) => sumOfImages(w, means, x.shape, area, output));
+    const products = sumOfImages(w, imageProducts(w, gradient, source, w.blockedShape(x.shape)), x.shape, 1);
+    // Sum dy v, where v is the source less its mean.
+    const covariance = residual === undefined ? products : w.node('Sub', [products, mul(residual, sum)]);
+    const slope = w.vectorResult(dscale, (output) => mul(covariance, inverse, output));
+    const minusQ = mul(slope, mul(inverse, w.writer.floats([-1 / (n * area)])));
+    const offset = residual === undefined ? minusMean : w.node('Sub', [minusMean, mul(residual, minusQ)]);
     const base = w.affine(source, channels, asFilter(w, minusQ, channels), offset, { sum: gradient });
     facts.scaled.set(dx, { base, factor });
     w.hold(dx, node, {
       fuses: true,
       emit: (fusion) => w.affine(base, channels, asFilter(w, factor, channels), undefined, fusion),
     });
-    const result = (vector: string, value: Value): void =>
-      void w.node(
-        'Mul',
-        [w.cut(vector, 0, w.padded(channels), channels), w.writer.floats([count])],
-        {},
-        w.plainOutput(value),
-      );
-    result(slope, dscale);
-    result(meanDy, dshift);
     return true;
   },
 );

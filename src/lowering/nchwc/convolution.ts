@@ -7,7 +7,8 @@ import {
   type ConvAttributes,
 } from '../../graph/operations/conv.js';
 import type { Shape } from '../../util/tensor.js';
-import type { BlockedWriter, Fusion } from './blockedWriter.js';
+import type { BlockedWriter } from './blockedWriter.js';
+import type { Fusion } from './operators.js';
 import type { Facts } from './facts.js';
 import { denseFilter, denseGradientFilter, depthwiseFilter, plainImageFilter, turned } from './filters.js';
 import { imageMeans, sumOfImages } from './reductions.js';

@@ -39,7 +39,8 @@ export function sumOfImages(
   { name, factor: own }: PerImage,
   [n, c]: Shape,
   factor: number,
+  outputs?: readonly string[],
 ): string {
   const weights = w.writer.floats(Array<number>(n!).fill(own * factor), [n!]);
-  return w.node('MatMul', [weights, w.reshape(name, [n!, w.padded(c!)])]);
+  return w.node('MatMul', [weights, w.reshape(name, [n!, w.padded(c!)])], {}, outputs);
 }

@@ -6,7 +6,8 @@
 import { onnxTarget } from '../onnx.js';
 import { writeModel } from '../modelWriter.js';
 import type { LoweringTarget } from '../target.js';
-import { BLOCKED_DOMAIN, BlockedWriter } from './blockedWriter.js';
+import { BlockedWriter } from './blockedWriter.js';
+import { BLOCKED_DOMAIN } from './operators.js';
 import { Facts } from './facts.js';
 import { rules } from './rules.js';
 
