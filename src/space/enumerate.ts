@@ -1,6 +1,6 @@
 /** All networks of a space: counted, listed, and next to one another. */
 import type { Architecture } from './architecture.js';
-import { geneValue, isActive, type Gene } from './gene.js';
+import { geneValue, hasPosition, isActive, type Gene } from './gene.js';
 import { architectureOf } from './space.js';
 
 function product(genes: readonly Gene[]): bigint {
@@ -18,7 +18,9 @@ export function countNetworks(genes: readonly Gene[]): bigint {
   let total = product(genes.filter(({ list, needs }) => list !== 'd' && needs === undefined));
   for (const depth of depths) {
     const dependent = genes.filter(({ needs }) => needs?.stage === depth.index);
-    const variants = depth.choices.map((d) => product(dependent.filter(({ needs }) => d > needs!.position)));
+    const variants = depth.choices.map((d) =>
+      product(dependent.filter(({ needs }) => hasPosition(needs!, d))),
+    );
     total *= variants.reduce((sum, n) => sum + n, 0n);
   }
   return total;
@@ -39,7 +41,7 @@ export function* enumerateArchitectures(genes: readonly Gene[]): Generator<Archi
   const digits = new Array<number>(order.length).fill(0);
   const digitOf = (i: number): number => order[i]!.choices[digits[i]!]!;
   const active = ({ needs }: Gene): boolean =>
-    needs === undefined || digitOf(depthPosition.get(needs.stage)!) > needs.position;
+    needs === undefined || hasPosition(needs, digitOf(depthPosition.get(needs.stage)!));
   for (;;) {
     yield architectureOf(genes, (gene) => digitOf(position.get(gene)!));
     let i = order.length - 1;

@@ -12,8 +12,20 @@ export interface Gene {
   readonly choices: readonly number[];
   /** Genes of one group are redrawn together by a mutation (kernel and expand of a block position), and listed side by side. */
   readonly group: string;
-  /** The depth gene that can switch this one off, and the position (from 0) it needs: active iff d[stage] > position. */
-  readonly needs?: { readonly stage: number; readonly position: number };
+  /** The depth gene (its index in `d`) that can switch this one off, and the block position, from 0, that must be there. */
+  readonly needs?: GeneNeeds;
+}
+
+export interface GeneNeeds {
+  readonly stage: number;
+  readonly position: number;
+  /** Blocks that the stage has at any depth, and that `d[stage]` is added to. Default 0: `d[stage]` counts all blocks. */
+  readonly base?: number;
+}
+
+/** Whether a stage of depth `d[stage]` = `depth` has the block. */
+export function hasPosition({ position, base = 0 }: GeneNeeds, depth: number): boolean {
+  return base + depth > position;
 }
 
 export function geneValue(arch: Architecture, gene: Gene): number {
@@ -23,7 +35,7 @@ export function geneValue(arch: Architecture, gene: Gene): number {
 
 /** Whether the gene's value has any influence on the network that `arch` builds. */
 export function isActive(arch: Architecture, gene: Gene): boolean {
-  return gene.needs === undefined || arch.d[gene.needs.stage]! > gene.needs.position;
+  return gene.needs === undefined || hasPosition(gene.needs, arch.d[gene.needs.stage]!);
 }
 
 /** `ks[3]`, `image_size`: the name users see in architecture files. */

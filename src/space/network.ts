@@ -63,7 +63,10 @@ export interface PoolLayer {
   readonly name: string;
   readonly kernel: number;
   readonly stride: number;
+  /** Positions outside the image count for nothing: neither as a maximum nor in a mean. */
   readonly padding: number;
+  /** The last window may reach beyond the padding, so that no row or column is left out. */
+  readonly ceil?: boolean;
 }
 
 export interface DropoutLayer {
@@ -123,6 +126,16 @@ export function outputSize(size: number, kernel: number, stride: number, padding
   return Math.floor((size + 2 * padding - kernel) / stride) + 1;
 }
 
+/** The same for a pool; with `ceil`, windows that would start beyond the image are left out (as PyTorch does). */
+export function pooledSize(
+  size: number,
+  { kernel, stride, padding, ceil = false }: Pick<PoolLayer, 'kernel' | 'stride' | 'padding' | 'ceil'>,
+): number {
+  const whole = outputSize(size, kernel, stride, padding);
+  const covered = (whole - 1) * stride + kernel >= size + 2 * padding;
+  return ceil && !covered && whole * stride < size + padding ? whole + 1 : whole;
+}
+
 /** Kernel sizes from the stored one down to the active one, e.g. [7, 5, 3]. */
 export function kernelChain(layer: ConvLayer): number[] {
   return layer.kernelChoices.filter((size) => size >= layer.kernel);
@@ -141,8 +154,8 @@ export function layerOutput(layer: LayerSpec, input: ImageShape): ImageShape {
     case 'averagePool':
       return {
         channels: input.channels,
-        height: outputSize(input.height, layer.kernel, layer.stride, layer.padding),
-        width: outputSize(input.width, layer.kernel, layer.stride, layer.padding),
+        height: pooledSize(input.height, layer),
+        width: pooledSize(input.width, layer),
       };
     case 'globalPool':
       return { channels: input.channels, height: 1, width: 1 };

@@ -50,3 +50,31 @@ export function smallSpace(
     },
   });
 }
+
+/** A space of small bottlenecks: two stages, the second of stride 2. */
+export function tinyResnet(
+  options: { readonly imageSizes?: readonly number[]; readonly dropout?: number } = {},
+): SearchSpace {
+  const { imageSizes = [18, 24], dropout = 0 } = options;
+  const stage = { activation: 'relu', kernel: 3, expand: [0.5, 1] };
+  return createSpace({
+    format: 'ofakit.space/1',
+    name: 'tiny-resnet',
+    description: 'for tests',
+    family: 'resnet',
+    inputChannels: 1,
+    imageSizes,
+    classes: 10,
+    width: 1,
+    dropout,
+    batchNorm: { epsilon: 1e-5, momentum: 0.1 },
+    network: {
+      stem: { width: 16, depth: [0, 1], activation: 'relu' },
+      stages: [
+        { ...stage, width: 16, stride: 1, blocks: 1, depth: [0, 1] },
+        { ...stage, width: 24, stride: 2, blocks: 1, depth: [0, 1] },
+      ],
+      widths: [0.5, 1],
+    },
+  });
+}

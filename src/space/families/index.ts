@@ -1,8 +1,9 @@
 /** All families: add a line to add one. */
 import type { SpaceFamily } from '../family.js';
 import { mbconv } from './mbconv.js';
+import { resnet } from './resnet.js';
 
-const all = [mbconv];
+const all = [mbconv, resnet];
 
 /** Families by the name that space.json gives in `family`. Their definitions are opaque outside their own file. */
 export const families: ReadonlyMap<string, SpaceFamily<unknown>> = new Map(
