@@ -31,9 +31,9 @@ export interface OnnxEmitter {
   /** A float32 initialiser; a scalar without `shape`. */
   floats(values: readonly number[], shape?: Shape): string;
 }
-/** Integers become `i`/`ints`; wrap a float in `{ float }`. */
+/** Integers become `i`/`ints`, text `s`; wrap a float in `{ float }`. */
 export type OnnxAttributes = Readonly<
-  Record<string, number | readonly number[] | { readonly float: number }>
+  Record<string, number | readonly number[] | string | { readonly float: number }>
 >;
 
 export interface OnnxCall<A> {

@@ -1,23 +1,28 @@
 /** Networks as graphs: each kind of layer becomes operations, once, for every family and every use. */
 import {
   kernelChain,
+  pooledSize,
   type BlockSpec,
   type ConvLayer,
   type DropoutLayer,
   type LayerSpec,
+  type PoolLayer,
   type SqueezeExciteLayer,
 } from '../space/network.js';
 import { blockLayers, blockParameters, isTrainable, transformSuffix } from '../space/parameters.js';
 import { differentiate } from './differentiate.js';
 import { GraphBuilder, type Graph, type Value } from './graph.js';
 import { activation } from './operations/activation.js';
+import { averagePool } from './operations/averagePool.js';
 import { batchNorm, batchNormInferenceOperation } from './operations/batchNorm.js';
 import { conv2d } from './operations/conv.js';
 import { add, addBias, mul } from './operations/elementwise.js';
 import { matmul } from './operations/matmul.js';
+import { maxPool } from './operations/maxPool.js';
 import { asImage, globalAveragePool } from './operations/pool.js';
 import { centreCrop, reshape } from './operations/shape.js';
 import { crossEntropy } from './operations/softmax.js';
+import type { PoolAttributes } from './operations/window.js';
 
 /**
  * `training`: batch norm takes the batch's statistics, dropout masks are inputs; `calibration`: the same without
@@ -106,9 +111,15 @@ function appendLayer(context: Context, layer: LayerSpec, x: Value): Value {
     case 'dropout':
       return mode === 'training' && layer.rate > 0 ? mul(b, x, own('mask')) : x;
     case 'maxPool':
+      return maxPool(b, x, windowsOf(layer, x));
     case 'averagePool':
-      throw new TypeError(`Cannot build layer "${layer.name}": no operation for ${layer.kind} yet`);
+      return averagePool(b, x, windowsOf(layer, x));
   }
+}
+
+function windowsOf(layer: PoolLayer, { shape }: Value): PoolAttributes {
+  const { kernel, stride, padding } = layer;
+  return { kernel, stride, padding, windows: [pooledSize(shape[2]!, layer), pooledSize(shape[3]!, layer)] };
 }
 
 /**

@@ -11,9 +11,9 @@ const IR_VERSION = 8;
 const FLOAT = onnx.TensorProto.DataType.FLOAT;
 const INT64 = onnx.TensorProto.DataType.INT64;
 
-/** What nodes of other domains need besides: strings and lists of floats. */
+/** What nodes of other domains need besides: lists of floats. */
 export type CustomAttributes = Readonly<
-  Record<string, OnnxAttributes[string] | string | { readonly floats: readonly number[] }>
+  Record<string, OnnxAttributes[string] | { readonly floats: readonly number[] }>
 >;
 
 /** Writes the nodes of one model; names of tensors follow those of the nodes that make them. */

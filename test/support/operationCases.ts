@@ -1,10 +1,13 @@
 /** Every operation on awkward shapes. The engines' conformance and the gradient tests walk this list. */
 import type { GraphBuilder, Value } from '../../src/graph/graph.js';
+import { pooledSize } from '../../src/space/network.js';
 import * as activation from '../../src/graph/operations/activation.js';
+import { averagePool } from '../../src/graph/operations/averagePool.js';
 import * as norm from '../../src/graph/operations/batchNorm.js';
 import * as conv from '../../src/graph/operations/conv.js';
 import * as elementwise from '../../src/graph/operations/elementwise.js';
 import { dense, matmul } from '../../src/graph/operations/matmul.js';
+import { maxPool } from '../../src/graph/operations/maxPool.js';
 import { globalAverageImage, globalAveragePool } from '../../src/graph/operations/pool.js';
 import * as shape from '../../src/graph/operations/shape.js';
 import * as softmax from '../../src/graph/operations/softmax.js';
@@ -157,6 +160,35 @@ for (const stride of [1, 2]) {
       groups: 3,
     }),
   );
+}
+
+for (const [kernel, stride, padding, ceil] of [
+  [3, 2, 1, false],
+  [3, 1, 1, false],
+  [2, 2, 0, false],
+  [2, 2, 0, true],
+  [3, 2, 0, true],
+  [3, 3, 1, true],
+  [2, 3, 0, false],
+] as const) {
+  for (const image of [
+    [9, 7],
+    [8, 10],
+    [3, 5],
+  ] as const) {
+    for (const [name, pool] of [
+      ['maxPool', maxPool],
+      ['averagePool', averagePool],
+    ] as const) {
+      const layer = { kernel, stride, padding, ceil };
+      const windows = [pooledSize(image[0], layer), pooledSize(image[1], layer)] as const;
+      cases.push({
+        name: `${name} ${kernel}x${kernel} of ${image.join('x')}, stride ${stride}, padding ${padding}${ceil ? ', ceil' : ''}`,
+        inputs: [[2, 3, ...image]],
+        build: (b, [x]) => pool(b, x!, { kernel, stride, padding, windows }),
+      });
+    }
+  }
 }
 
 export const operationCases: readonly OperationCase[] = cases;

@@ -7,18 +7,22 @@ import { globalAverageImage } from '../../graph/operations/pool.js';
 import type { ReadingCall, ReadingRule } from './call.js';
 
 /** The one value of a list whose values must be equal. */
-function uniform(call: ReadingCall, name: string, count: number, otherwise: number): number {
+export function uniform(call: ReadingCall, name: string, count: number, otherwise: number): number {
   const list = call.intsAttribute(name) ?? new Array<number>(count).fill(otherwise);
   if (list.length === count && list.every((n) => n === list[0])) return list[0]!;
   throw call.fail(`${name} must be ${count} equal numbers: they are [${list.slice(0, 8).join(', ')}]`);
+}
+
+export function requireNoAutoPad(call: ReadingCall): void {
+  const auto = call.string('auto_pad') ?? 'NOTSET';
+  if (auto !== 'NOTSET') throw call.fail(`auto_pad must be NOTSET: it is ${auto}`);
 }
 
 const conv: ReadingRule = {
   attributes: ['kernel_shape', 'strides', 'pads', 'group', 'dilations', 'auto_pad'],
   inputs: [2, 3],
   read: (call) => {
-    const auto = call.string('auto_pad') ?? 'NOTSET';
-    if (auto !== 'NOTSET') throw call.fail(`auto_pad must be NOTSET: it is ${auto}`);
+    requireNoAutoPad(call);
     if (uniform(call, 'dilations', 2, 1) !== 1) throw call.fail('dilations must be 1');
     const weight = call.value(1);
     const kernel = uniform(call, 'kernel_shape', 2, weight.shape[2] ?? 1);
