@@ -13,6 +13,7 @@ import { add, mul } from '../../src/graph/operations/elementwise.js';
 import { matmul } from '../../src/graph/operations/matmul.js';
 import { asImage, globalAveragePool } from '../../src/graph/operations/pool.js';
 import { conv2d } from '../../src/graph/operations/conv.js';
+import { BLOCKED_DOMAIN } from '../../src/lowering/nchwc/operators.js';
 import { onnxTarget } from '../../src/lowering/onnx.js';
 import { onnx } from '../../src/lowering/onnxProto.js';
 import type { LoweringTarget } from '../../src/lowering/target.js';
@@ -63,9 +64,7 @@ const blocked = 'target' in probe ? probe.target : undefined;
 /** Names of the operators of the blocked domain in a graph's model. */
 function blockedOperators(graph: Graph): Set<string> {
   const { graph: model } = onnx.ModelProto.decode(blocked!.lower(graph));
-  return new Set(
-    model!.node!.filter(({ domain }) => domain === 'com.microsoft.nchwc').map(({ opType }) => opType!),
-  );
+  return new Set(model!.node!.filter(({ domain }) => domain === BLOCKED_DOMAIN).map(({ opType }) => opType!));
 }
 
 describe.skipIf(blocked === undefined)('the blocked lowering', () => {

@@ -7,6 +7,7 @@ import { GraphBuilder, type Graph } from '../../graph/graph.js';
 import { conv2d } from '../../graph/operations/conv.js';
 import { onnxTarget } from '../../lowering/onnx.js';
 import { onnx } from '../../lowering/onnxProto.js';
+import { BLOCKED_DOMAIN } from '../../lowering/nchwc/operators.js';
 import { createNchwcTarget } from '../../lowering/nchwc/target.js';
 import type { LoweringTarget } from '../../lowering/target.js';
 import { sizeOf, type Shape } from '../../util/tensor.js';
@@ -47,9 +48,7 @@ async function blockSizeOf(runtime: Runtime): Promise<number | undefined> {
     });
     await session.release();
     const { graph } = onnx.ModelProto.decode(await readFile(optimizedModelFilePath));
-    const conv = graph?.node?.find(
-      ({ opType, domain }) => opType === 'Conv' && domain === 'com.microsoft.nchwc',
-    );
+    const conv = graph?.node?.find(({ opType, domain }) => opType === 'Conv' && domain === BLOCKED_DOMAIN);
     const filter = graph?.initializer?.find(({ name }) => name === conv?.input?.[1]);
     return filter === undefined ? undefined : Number(filter.dims![0]);
   } finally {
