@@ -41,7 +41,7 @@ const DTYPES: ReadonlyMap<string, Dtype> = new Map<string, Dtype>([
 ]);
 
 /** IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits. */
-function halfToNumber(bits: number): number {
+export function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
   const fraction = bits & 0x3ff;
@@ -51,7 +51,7 @@ function halfToNumber(bits: number): number {
 }
 
 /** bfloat16 is the upper half of a float32. */
-function bfloatToNumber(bits: number): number {
+export function bfloatToNumber(bits: number): number {
   return new Float32Array(Uint32Array.of(bits << 16).buffer)[0]!;
 }
 

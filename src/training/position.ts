@@ -24,3 +24,14 @@ export type Position = z.infer<typeof positionSchema>;
 
 /** What of a position a run is defined by; the rest moves. */
 export type RunSettings = Omit<Position, 'format' | 'step' | 'unreported' | 'teacher'>;
+
+/** Stands in place of a position where a supernet was imported: there is no training to go on with. */
+export const importedPositionSchema = z.strictObject({
+  format: z.literal('ofakit.imported/1'),
+  /** Whose names and layout the file had. */
+  from: z.literal('ofa-pytorch'),
+  /** Name of the file, without its folder. */
+  file: z.string(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hexadecimal'),
+});
+export type ImportedPosition = z.infer<typeof importedPositionSchema>;

@@ -16,7 +16,7 @@ import { families } from '../../src/space/families/index.js';
 import { spaceFileSchema } from '../../src/space/space.js';
 import { checkpointSchema } from '../../src/supernet/checkpoint.js';
 import { metricSchema } from '../../src/training/metrics.js';
-import { positionSchema } from '../../src/training/position.js';
+import { importedPositionSchema, positionSchema } from '../../src/training/position.js';
 import { scheduleSchema } from '../../src/training/schedule.js';
 import { packagePath } from '../../src/util/scripts.js';
 
@@ -87,6 +87,7 @@ const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['Measuring protocol', protocolSchema],
   ['Checkpoint', checkpointSchema, ['space', 'data', 'position']],
   ['Training position', positionSchema, ['schedule']],
+  ['Imported supernet', importedPositionSchema],
   ['Metrics', metricSchema, ['architecture']],
   ['Accuracy data set', accuracyLineSchema, ['architecture']],
   [

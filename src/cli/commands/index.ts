@@ -5,6 +5,7 @@ import { cost } from './cost.js';
 import { device } from './device.js';
 import { evaluate } from './eval.js';
 import { exportCommand } from './export.js';
+import { importCommand } from './import.js';
 import { latency } from './latency.js';
 import { measure } from './measure.js';
 import { quickstart } from './quickstart.js';
@@ -20,6 +21,7 @@ export const commands: readonly Register[] = [
   space,
   cost,
   train,
+  importCommand,
   evaluate,
   device,
   measure,

@@ -1,0 +1,98 @@
+/** Supernets that the reference implementation of Once-for-All saved, as ours. */
+import type { SearchSpace } from '../../space/space.js';
+import { unknownName, UserError } from '../../util/errors.js';
+import { formatShape, sameShape } from '../../util/tensor.js';
+import { storedParameters, type SupernetWeights } from '../weights.js';
+import type { ForeignTensor } from './family.js';
+import { foreignFamilies } from './families/index.js';
+import { readStateDict, type StateDict, type StoredTensor } from './stateDict.js';
+
+/** Lines of problems that a message has at most. */
+const MOST_LINES = 40;
+
+/** What the reference calls the tensors of a supernet of this space. Throws UserError for a family it does not have. */
+export function foreignTensors(space: SearchSpace): ForeignTensor[] {
+  const name = space.file.family;
+  const family = foreignFamilies.get(name);
+  if (family === undefined) throw unknownName('family to import', name, [...foreignFamilies.keys()]);
+  return family.tensors(space, storedParameters(space));
+}
+
+/**
+ * A name in the shortest of the forms that the reference itself takes for one (`load_state_dict`,
+ * `EN/networks/ofa_mbv3.py:209-235`): published files wrap layers, call blocks' `conv` by an older name, or neither.
+ */
+function plainName(name: string): string {
+  return name
+    .replace('.mobile_inverted_conv.', '.conv.')
+    .replace(/(?:\.bn)+\./, '.bn.')
+    .replace(/(?:\.conv)+\.weight$/, '.conv.weight')
+    .replace(/(?:\.linear)+\./, '.linear.');
+}
+
+/**
+ * The weights of a supernet of `space` from the bytes of a file of the reference. Throws UserError for a file that cannot
+ * be read, and for tensors that are not those of the space: all that are missing, unexpected, or of another shape or type
+ * are listed.
+ */
+export async function importWeights(
+  bytes: Uint8Array,
+  space: SearchSpace,
+  where: string,
+): Promise<SupernetWeights> {
+  const wanted = foreignTensors(space);
+  const found = await readStateDict(bytes, where);
+  const { pairs, problems } = match(wanted, found);
+  for (const [{ foreignShape }, name, tensor] of pairs) {
+    const { shape, notFloat } = tensor;
+    if (!sameShape(shape, foreignShape))
+      problems.push(`wrong shape: ${name} must be ${formatShape(foreignShape)}: it is ${formatShape(shape)}`);
+    else if (notFloat !== undefined)
+      problems.push(`wrong type: ${name} must hold floating-point numbers: it is a ${notFloat}`);
+  }
+  if (problems.length === 0) return read(pairs, space, where);
+  const shown = problems.slice(0, MOST_LINES).map((problem) => `\n  ${problem}`);
+  const more = problems.length > MOST_LINES ? `\n  and ${problems.length - MOST_LINES} more` : '';
+  throw new UserError(
+    `Cannot import ${where}: its tensors must be those of space "${space.name}" (width ${space.parameters.width}, ` +
+      `${space.parameters.classes} classes):${shown.join('')}${more}`,
+  );
+}
+
+type Pair = readonly [ForeignTensor, string, StoredTensor];
+
+function match(wanted: readonly ForeignTensor[], found: StateDict): { pairs: Pair[]; problems: string[] } {
+  const byPlainName = new Map<string, [string, StoredTensor]>();
+  const problems: string[] = [];
+  for (const [name, tensor] of found) {
+    const plain = plainName(name);
+    const other = byPlainName.get(plain);
+    if (other === undefined) byPlainName.set(plain, [name, tensor]);
+    else problems.push(`twice: ${name} is also there as ${other[0]}`);
+  }
+  const pairs: Pair[] = [];
+  for (const tensor of wanted) {
+    const plain = plainName(tensor.foreignName);
+    const entry = byPlainName.get(plain);
+    if (entry === undefined)
+      problems.push(`missing: ${tensor.foreignName} ${formatShape(tensor.foreignShape)}`);
+    else pairs.push([tensor, ...entry]);
+    byPlainName.delete(plain);
+  }
+  for (const [name] of byPlainName.values()) problems.push(`unexpected: ${name}`);
+  return { pairs, problems };
+}
+
+function read(pairs: readonly Pair[], space: SearchSpace, where: string): SupernetWeights {
+  const shapes = new Map(storedParameters(space).map(({ name, shape }) => [name, shape]));
+  const weights: SupernetWeights = new Map();
+  for (const [{ name }, foreignName, tensor] of pairs) {
+    const { data } = tensor.read();
+    if (!data.every((v) => Number.isFinite(v)))
+      throw new UserError(
+        `Cannot import ${where}: weights must be finite numbers: ${foreignName} has others`,
+      );
+    weights.set(name, { shape: shapes.get(name)!, data });
+  }
+  return weights;
+}
