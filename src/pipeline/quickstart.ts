@@ -9,6 +9,7 @@ import { accuracyFunction } from '../accuracy/predictor.js';
 import { loadDevice } from '../device/profile.js';
 import { protocolByName } from '../device/protocol.js';
 import { LatencyQuery, validateTable } from '../latency/query.js';
+import { rememberByKey } from '../search/quantity.js';
 import { search } from '../search/search.js';
 import { countNetworks } from '../space/enumerate.js';
 import { loadSpace } from '../space/presets.js';
@@ -21,7 +22,7 @@ import { fitAccuracy, sampleRunAccuracies } from './accuracy.js';
 import { measure } from './measure.js';
 import { createEvaluator, openLoader, openRun } from './run.js';
 import { createRuntime } from './runtime.js';
-import { specialize } from './specialize.js';
+import { latencyFunction, specialize } from './specialize.js';
 import { train } from './train.js';
 import { checkSubnets, writeQuickstartReport } from './quickstartReport.js';
 import {
@@ -115,6 +116,8 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
         `${accuracy.score.rmse.toFixed(2)} points off`,
     );
 
+    const predictAccuracy = rememberByKey(space.genes, accuracyFunction(accuracy.predictor));
+    const predictLatencyMs = rememberByKey(space.genes, latencyFunction(query));
     const limits = chooseLimits(
       table.wholeSubnets.map(({ latencyMs }) => latencyMs),
       settings.limitQuantiles,
@@ -124,8 +127,8 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
       run,
       loader,
       evaluator,
-      predictAccuracy: accuracyFunction(accuracy.predictor),
-      targets: [{ device, latency: query, maxLatencyMs: limits }],
+      predictAccuracy,
+      targets: [{ device, latency: query, predictLatencyMs, maxLatencyMs: limits }],
       protocol: protocolByName('quick'),
       folder,
       seed,
@@ -139,8 +142,8 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
     }
     const { front } = await search({
       space,
-      predictAccuracy: accuracyFunction(accuracy.predictor),
-      predictLatencyMs: (archs) => archs.map((arch) => query.architecture(arch).latencyMs),
+      predictAccuracy,
+      predictLatencyMs,
       seed,
     });
     const [largest, smallest] = [

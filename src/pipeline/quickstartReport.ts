@@ -1,8 +1,10 @@
 /** The report of a quickstart, from what its stages handed on. */
 import { basename, join } from 'node:path';
+import { tableExamples } from '../latency/query.js';
+import { measuredTable } from '../latency/table.js';
 import type { ReportData } from '../report/data.js';
 import { writeReport } from '../report/index.js';
-import { fromFile, toFile, type Architecture } from '../space/architecture.js';
+import { toFile, type Architecture } from '../space/architecture.js';
 import { packageVersion } from '../util/scripts.js';
 import type { QuickstartResults } from './quickstartSettings.js';
 import { describeSpaceForReport, describeThisMachine, trainingCurves } from './reportParts.js';
@@ -16,10 +18,11 @@ async function reportData(results: QuickstartResults): Promise<ReportData> {
   const { settings, run, splits, accuracy, latency, query, measured, front, models } = results;
   const { space } = run;
   const device = latency.device;
+  const table = measuredTable(query.table);
   return {
     title: `${space.name} on ${device}`,
     generatedBy: { version: packageVersion(), command: `ofa quickstart --seed ${settings.seed}` },
-    machine: describeThisMachine(query.table.device.fingerprint.runtime),
+    machine: describeThisMachine(table.device.fingerprint.runtime),
     space: describeSpaceForReport(space),
     dataset: { name: settings.data, ...splits },
     training: await trainingCurves(run.folder),
@@ -38,7 +41,7 @@ async function reportData(results: QuickstartResults): Promise<ReportData> {
         kendallTau: latency.errors.kendallTau,
         heldOut: latency.errors.count,
         points: [...latency.networks],
-        histogramMs: query.table.wholeSubnets.map(({ latencyMs }) => latencyMs),
+        histogramMs: table.wholeSubnets.map(({ latencyMs }) => latencyMs),
       },
     ],
     subnets: measured.map(({ architecture, latencyMs, top1 }) => ({
@@ -65,7 +68,5 @@ async function reportData(results: QuickstartResults): Promise<ReportData> {
 export function checkSubnets({
   table,
 }: QuickstartResults['query']): { architecture: Architecture; latencyMs: number }[] {
-  return table.wholeSubnets
-    .filter(({ role }) => role === 'check')
-    .map(({ architecture, latencyMs }) => ({ architecture: fromFile(architecture), latencyMs }));
+  return tableExamples(table, 'check');
 }

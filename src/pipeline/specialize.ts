@@ -12,9 +12,9 @@ import type { Loader } from '../data/loader.js';
 import { exportSubnet, subnetModel } from '../export/exportSubnet.js';
 import type { Verification } from '../export/verify.js';
 import type { LatencyQuery } from '../latency/query.js';
-import type { BatchFunction } from '../search/quantity.js';
+import { rememberByKey, type BatchFunction } from '../search/quantity.js';
 import { search, type SearchConstraints, type SearchSolution } from '../search/search.js';
-import { toFile, type Architecture, type ArchitectureFile } from '../space/architecture.js';
+import { toFile, type ArchitectureFile } from '../space/architecture.js';
 import { architectureKey } from '../space/canonical.js';
 import { networkCosts } from '../space/costs.js';
 import type { SubnetEvaluator } from '../training/evaluator.js';
@@ -26,6 +26,8 @@ import type { SupernetRun } from './run.js';
 export interface SpecializeTarget {
   readonly device: DeviceProfile;
   readonly latency: LatencyQuery;
+  /** Answers of `latency` that a caller remembers. Default: asked, and remembered for this call. */
+  readonly predictLatencyMs?: BatchFunction;
   readonly maxLatencyMs: readonly number[];
 }
 
@@ -84,24 +86,32 @@ const ATTEMPTS = 4;
 export async function specialize(request: SpecializeRequest): Promise<SpecializedModel[]> {
   const models: SpecializedModel[] = [];
   const known = new Map<string, Finalist>();
+  const { genes } = request.run.space;
+  // Every cell asks about the same space: each architecture is predicted once.
+  const remembered = { ...request, predictAccuracy: rememberByKey(genes, request.predictAccuracy) };
   for (const target of request.targets) {
+    const predictLatencyMs = target.predictLatencyMs ?? rememberByKey(genes, latencyFunction(target.latency));
     for (const maxLatencyMs of target.maxLatencyMs) {
-      models.push(await specializeCell(request, target, maxLatencyMs, known));
+      models.push(await specializeCell(remembered, target, maxLatencyMs, predictLatencyMs, known));
     }
   }
   return models;
+}
+
+/** For a search: latencies in order. */
+export function latencyFunction(latency: LatencyQuery): BatchFunction {
+  return (archs) => archs.map((arch) => latency.architecture(arch).latencyMs);
 }
 
 async function specializeCell(
   request: SpecializeRequest,
   target: SpecializeTarget,
   maxLatencyMs: number,
+  predictLatencyMs: BatchFunction,
   known: Map<string, Finalist>,
 ): Promise<SpecializedModel> {
   const { run, logger, seed, strategy } = request;
   const { space } = run;
-  const predictLatencyMs = (archs: readonly Architecture[]): number[] =>
-    archs.map((arch) => target.latency.architecture(arch).latencyMs);
   let limit = maxLatencyMs;
   let closest: Finalist | undefined;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
