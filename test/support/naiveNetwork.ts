@@ -5,6 +5,7 @@ import {
   type ConvLayer,
   type LayerSpec,
   type Network,
+  type PoolLayer,
 } from '../../src/space/network.js';
 import type { Tensor } from '../../src/util/tensor.js';
 
@@ -178,6 +179,27 @@ function pool(x: Batch64): Batch64 {
   return { n: x.n, c: x.c, size: 1, data };
 }
 
+/** Maximum or mean of what each window covers of the image. */
+function windowPool(x: Batch64, layer: PoolLayer, of: (covered: number[]) => number): Batch64 {
+  const { kernel, stride, padding, ceil = false } = layer;
+  // Windows one by one, until one would begin beyond the image or, without `ceil`, end beyond its padding.
+  const starts: number[] = [];
+  for (let start = -padding; start < x.size; start += stride)
+    if (ceil || start + kernel <= x.size + padding) starts.push(start);
+    else break;
+  if (ceil && starts.length > 1 && starts.at(-2)! + kernel >= x.size + padding) starts.pop();
+  const inside = (start: number): number[] =>
+    Array.from({ length: kernel }, (_, i) => start + i).filter((p) => p >= 0 && p < x.size);
+  const data: number[] = [];
+  for (let map = 0; map < x.n * x.c; map++)
+    for (const top of starts)
+      for (const left of starts) {
+        const at = inside(top).flatMap((y) => inside(left).map((column) => y * x.size + column));
+        data.push(of(at.map((i) => x.data[map * x.size ** 2 + i]!)));
+      }
+  return { n: x.n, c: x.c, size: starts.length, data: Float64Array.from(data) };
+}
+
 function layerForward(x: Batch64, layer: LayerSpec, block: string, context: Context): Batch64 {
   const name = `${block}.${layer.name}`;
   switch (layer.kind) {
@@ -201,8 +223,10 @@ function layerForward(x: Batch64, layer: LayerSpec, block: string, context: Cont
       const mask = context.masks?.get(`${name}.mask`);
       return mask === undefined ? x : { ...x, data: x.data.map((v, i) => v * mask[i]!) };
     }
-    default:
-      throw new TypeError(`The oracle has no ${layer.kind}`);
+    case 'maxPool':
+      return windowPool(x, layer, (covered) => Math.max(...covered));
+    case 'averagePool':
+      return windowPool(x, layer, (covered) => covered.reduce((a, b) => a + b) / covered.length);
   }
 }
 
