@@ -17,7 +17,7 @@ import {
 } from '../supernet/weights.js';
 import { UserError } from '../util/errors.js';
 import { readBytes, validate, writeAtomic } from '../util/files.js';
-import { positionSchema, type Position, type RunSettings } from './position.js';
+import { importedPositionSchema, positionSchema, type Position, type RunSettings } from './position.js';
 
 const TEACHER_FILE = 'teacher.safetensors';
 
@@ -78,6 +78,11 @@ export async function openState(
 
 async function resumeState({ folder, space, data, settings }: RunIdentity): Promise<TrainingState> {
   const checkpoint = await loadCheckpoint(folder);
+  if (importedPositionSchema.safeParse(checkpoint.position).success) {
+    throw new UserError(
+      `Cannot go on with the run in ${folder}: its supernet was imported, so no training was begun there; give another --out`,
+    );
+  }
   const where = `${join(folder, CHECKPOINT_FILE)}, key "position"`;
   const position = validate(checkpoint.position, positionSchema, where);
   requireSameRun(
