@@ -9,6 +9,7 @@ export { createSpace, type SearchSpace, type SpaceFile, type SpaceOverrides } fr
 export { describeSpace, type SpaceDescription } from './space/describe.js';
 export { fromFile, toFile, type Architecture, type ArchitectureFile } from './space/architecture.js';
 export { parseArchitecture, readArchitecture } from './space/file.js';
+export { networkFromConfig, readStaticNetwork } from './space/staticNetwork.js';
 export { networkCosts, type NetworkCosts } from './space/costs.js';
 export { sampleArchitecture, mutateArchitecture, crossArchitectures } from './space/sampling.js';
 export { enumerateArchitectures, countNetworks, neighbours } from './space/enumerate.js';
@@ -37,7 +38,9 @@ export { measureModels } from './device/measure.js';
 export type { LatencyMeasurement } from './device/measurement.js';
 export { measure, findTable, type MeasureRequest } from './pipeline/measure.js';
 export { openLatencyTable, validateTable, LatencyQuery, type LatencyAnswer } from './latency/query.js';
-export { readTable, type LatencyTable } from './latency/table.js';
+export { readTable, writeTable, type LatencyTable } from './latency/table.js';
+export { latencyImportByName, latencyImports } from './latency/import/index.js';
+export type { ImportRequest, ImportResult, LatencyImport } from './latency/import/format.js';
 
 // Accuracy predictors
 export { sampleRunAccuracies, fitAccuracy, openAccuracyPredictor } from './pipeline/accuracy.js';

@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { accuracyFunction } from '../../src/accuracy/predictor.js';
-import { openLatencyTable } from '../../src/latency/query.js';
+import { openLatencyTable, tableExamples } from '../../src/latency/query.js';
 import { openAccuracyPredictor } from '../../src/pipeline/accuracy.js';
 import { openRun } from '../../src/pipeline/run.js';
 import { createRuntime } from '../../src/pipeline/runtime.js';
@@ -37,7 +37,10 @@ const predictAccuracy = rememberByKey(space.genes, accuracyFunction(predictor));
 const predictLatencyMs = rememberByKey(space.genes, (archs: readonly Architecture[]) =>
   archs.map((arch) => table.architecture(arch).latencyMs),
 );
-const sorted = table.table.wholeSubnets.map(({ latencyMs }) => latencyMs).sort((a, b) => a - b);
+const sorted = (['fit', 'check'] as const)
+  .flatMap((role) => tableExamples(table.table, role))
+  .map(({ latencyMs }) => latencyMs)
+  .sort((a, b) => a - b);
 
 const rows = [];
 for (const quantile of [0.1, 0.4, 0.75]) {

@@ -2,11 +2,12 @@
 import { unknownName } from '../util/errors.js';
 import { silentLogger, type Logger } from '../util/logger.js';
 import { localProcess } from './localProcess.js';
+import { none } from './none.js';
 import type { DeviceProfile } from './profile.js';
 import type { DeviceConnection, DeviceTransport } from './transport.js';
 
 export const transports: ReadonlyMap<string, DeviceTransport> = new Map(
-  [localProcess].map((transport) => [transport.kind, transport]),
+  [localProcess, none].map((transport) => [transport.kind, transport]),
 );
 
 /** Throws UserError for an unknown kind of transport or a device that does not answer. */

@@ -15,7 +15,14 @@ import { createRandom } from '../util/random.js';
 import { distinctBlocks } from './blocks.js';
 import { randomBlockModel, randomNetworkModel } from './models.js';
 import { chooseSubnets, type SubnetRole, type WholeSubnet } from './subnets.js';
-import { checkSameConditions, emptyTable, readTableIfThere, writeTable, type LatencyTable } from './table.js';
+import {
+  checkSameConditions,
+  emptyTable,
+  measuredTable,
+  readTableIfThere,
+  writeTable,
+  type MeasuredTable,
+} from './table.js';
 
 export interface FillRequest {
   /** The table's file; see `tablePath` for where it is looked for by default. */
@@ -41,7 +48,7 @@ export interface FillRequest {
 }
 
 export interface FillResult {
-  readonly table: LatencyTable;
+  readonly table: MeasuredTable;
   /** Blocks and subnets measured by this call. */
   readonly measured: number;
   /** What could not be measured, and why. */
@@ -51,10 +58,10 @@ export interface FillResult {
 /** A model to measure and where its result goes. */
 interface Task {
   readonly model: ModelToMeasure;
-  keep(table: LatencyTable, measurement: LatencyMeasurement): void;
+  keep(table: MeasuredTable, measurement: LatencyMeasurement): void;
 }
 
-function blockTasks(request: FillRequest, table: LatencyTable, sizes: readonly number[]): Task[] {
+function blockTasks(request: FillRequest, table: MeasuredTable, sizes: readonly number[]): Task[] {
   if (request.blocks === false) return [];
   const { batch } = request.device;
   const { buildModel = (block: BlockSpec) => randomBlockModel(block, batch) } = request;
@@ -68,7 +75,7 @@ function blockTasks(request: FillRequest, table: LatencyTable, sizes: readonly n
     }));
 }
 
-function subnetTasks(request: FillRequest, table: LatencyTable, sizes: readonly number[]): Task[] {
+function subnetTasks(request: FillRequest, table: MeasuredTable, sizes: readonly number[]): Task[] {
   const { space, device, wholeSubnets = { fit: 0, check: 0 }, seed = 0 } = request;
   const { buildNetwork = (arch: Architecture) => randomNetworkModel(space, arch, device.batch) } = request;
   const name = (arch: Architecture): string => architectureKey(space.genes, arch);
@@ -94,7 +101,7 @@ function subnetTasks(request: FillRequest, table: LatencyTable, sizes: readonly 
 async function fillOver(connection: DeviceConnection, request: FillRequest): Promise<FillResult> {
   const { path, space, device, protocol, seed = 0, imageSizes = space.parameters.imageSizes } = request;
   const fresh = emptyTable(device, connection.fingerprint, protocol, space.file);
-  const table = (await readTableIfThere(path)) ?? fresh;
+  const table = measuredTable((await readTableIfThere(path)) ?? fresh, path);
   checkSameConditions(table, fresh, path);
   const sizes = [...new Set([...table.space.imageSizes, ...space.file.imageSizes])].sort((a, b) => a - b);
   table.space = { ...table.space, imageSizes: sizes };

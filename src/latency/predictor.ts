@@ -10,8 +10,8 @@ export interface LatencyExample {
 
 export interface PredictorContext {
   readonly space: SearchSpace;
-  /** Latency of a block by its key. Throws UserError where it is not known. Absent where there is no table. */
-  readonly blockLatencyMs?: (key: string) => number;
+  /** Latency of a block by its key, in networks of an image size. Throws UserError where it is not known. Absent where there is no table. */
+  readonly blockLatencyMs?: (key: string, imageSize: number) => number;
 }
 
 export interface LatencyPrediction {
@@ -47,5 +47,5 @@ export interface PredictorDefinition {
 export function tableSum(network: Network, context: PredictorContext): number {
   const lookup = context.blockLatencyMs;
   if (lookup === undefined) throw new TypeError('Cannot sum a latency table: the context has none');
-  return network.blocks.reduce((sum, { key }) => sum + lookup(key), 0);
+  return network.blocks.reduce((sum, { key }) => sum + lookup(key, network.input.height), 0);
 }

@@ -1,13 +1,13 @@
 /** Questions to a latency table. Loads no runtime: only the table and the space that it carries. */
-import type { LatencyMeasurement } from '../device/measurement.js';
 import { fromFile, type Architecture } from '../space/architecture.js';
+import type { Network } from '../space/network.js';
 import type { SearchSpace } from '../space/space.js';
 import { UserError } from '../util/errors.js';
 import { evaluateLatency, type LatencyErrors } from './evaluate.js';
-import type { LatencyExample, LatencyPredictor, PredictorContext } from './predictor.js';
+import { tableSum, type LatencyExample, type LatencyPredictor, type PredictorContext } from './predictor.js';
 import { applicablePredictors, chooseLatencyPredictor, latencyPredictorByName } from './predictors.js';
 import type { SubnetRole } from './subnets.js';
-import { readTable, tableEntry, tableSpace, type LatencyTable } from './table.js';
+import { readTable, sameBlocks, tableEntry, tableSpace, type LatencyTable } from './table.js';
 
 export interface LatencyAnswer {
   readonly latencyMs: number;
@@ -20,6 +20,7 @@ export interface LatencyAnswer {
 
 /** Measured subnets of one role. */
 export function tableExamples(table: LatencyTable, role: SubnetRole): LatencyExample[] {
+  if (table.format === 'ofakit.imported-latency-table/1') return [];
   return table.wholeSubnets
     .filter((subnet) => subnet.role === role)
     .map(({ architecture, latencyMs }) => ({ architecture: fromFile(architecture), latencyMs }));
@@ -28,7 +29,7 @@ export function tableExamples(table: LatencyTable, role: SubnetRole): LatencyExa
 /** What predictors may know of a table: its blocks (if it has any) and its space. */
 export function tableContext(table: LatencyTable, space: SearchSpace = tableSpace(table)): PredictorContext {
   if (Object.keys(table.entries).length === 0) return { space };
-  return { space, blockLatencyMs: (key) => tableEntry(table, key).latencyMs };
+  return { space, blockLatencyMs: (key, imageSize) => tableEntry(table, key, imageSize).latencyMs };
 }
 
 /** Answers from one table; the predictor is fitted on the table's `fit` subnets once. */
@@ -64,9 +65,32 @@ export class LatencyQuery {
     return { latencyMs, intervalMs, method: this.predictor.name, device: this.table.device.name };
   }
 
-  /** A block's entry by key. Throws UserError where it was not measured. */
-  block(key: string): LatencyMeasurement {
-    return tableEntry(this.table, key);
+  /**
+   * The table's sum over a network that need not be in its space, e.g. one that somebody else specialised. Throws
+   * UserError where the table lacks a block or the image size.
+   */
+  network(network: Network): LatencyAnswer {
+    const latencyMs = tableSum(network, tableContext(this.table, this.space));
+    return { latencyMs, intervalMs: null, method: 'table', device: this.table.device.name };
+  }
+
+  /** A block's entry by key; see `tableEntry`. */
+  block(key: string, imageSize?: number): ReturnType<typeof tableEntry> {
+    return tableEntry(this.table, key, imageSize);
+  }
+
+  /**
+   * Throws UserError where networks of `space` are not those that the table is for (another width, other classes or
+   * layers): its answers would be about other networks.
+   */
+  checkSpace(space: SearchSpace): void {
+    const own = this.table.space;
+    if (sameBlocks(own, space.file)) return;
+    const words = ({ name, width, classes }: typeof own): string =>
+      `"${name}" of width ${width} with ${classes} classes`;
+    throw new UserError(
+      `Cannot use the latency table of device "${this.table.device.name}": it must be for space ${words(space.file)}: it is for ${words(own)}`,
+    );
   }
 }
 
@@ -92,6 +116,11 @@ export interface LatencyValidation {
  */
 export function validateTable(table: LatencyTable): LatencyValidation {
   const checks = tableExamples(table, 'check');
+  if (checks.length === 0 && table.format === 'ofakit.imported-latency-table/1') {
+    throw new UserError(
+      `Cannot validate the latency table of device "${table.device.name}": its figures were imported, without whole subnets to check with`,
+    );
+  }
   if (checks.length === 0) {
     throw new UserError(
       `Cannot validate the latency table of device "${table.device.name}": it has no whole subnets to check with; ` +

@@ -1,4 +1,4 @@
-/** Latency tables: what every block of a space costs on one device, measured; and some whole subnets. */
+/** Latency tables: what every block of a space costs on one device, measured (and some whole subnets) or imported. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -17,6 +17,7 @@ import { createSpace, spaceFileSchema, type SearchSpace, type SpaceFile } from '
 import { UserError } from '../util/errors.js';
 import { fileProblem, parseJson, writeAtomic } from '../util/files.js';
 import { packagePath } from '../util/scripts.js';
+import { importedEntry, importedSizes, importedTableSchema, type ImportedAnswer } from './imported.js';
 
 const wholeSubnetSchema = z.strictObject({
   architecture: architectureFileSchema,
@@ -25,7 +26,7 @@ const wholeSubnetSchema = z.strictObject({
   ...measurementSchema.shape,
 });
 
-export const latencyTableSchema = z.strictObject({
+export const measuredTableSchema = z.strictObject({
   format: z.literal('ofakit.latency-table/1'),
   device: z.strictObject({ name: z.string(), key: z.string(), fingerprint: fingerprintSchema }),
   protocol: protocolSchema,
@@ -37,6 +38,9 @@ export const latencyTableSchema = z.strictObject({
   entries: z.record(z.string(), measurementSchema),
   wholeSubnets: z.array(wholeSubnetSchema),
 });
+export type MeasuredTable = z.infer<typeof measuredTableSchema>;
+
+export const latencyTableSchema = z.discriminatedUnion('format', [measuredTableSchema, importedTableSchema]);
 export type LatencyTable = z.infer<typeof latencyTableSchema>;
 export type MeasuredSubnet = z.infer<typeof wholeSubnetSchema>;
 
@@ -68,16 +72,28 @@ export async function readTableIfThere(path: string): Promise<LatencyTable | und
   return parseJson(text, latencyTableSchema, `the latency table ${path}`);
 }
 
+const lines = (list: readonly string[], indent = '    '): string =>
+  list.map((line) => `\n${indent}${line}`).join(',');
+
+const entryLines = (entries: Readonly<Record<string, unknown>>): string[] =>
+  Object.entries(entries)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, entry]) => `${JSON.stringify(key)}: ${JSON.stringify(entry)}`);
+
 /** One line an entry: a table is read by people and compared by git. */
 export function formatTable(table: LatencyTable): string {
+  if (table.format === 'ofakit.imported-latency-table/1') {
+    const { entries, ...head } = table;
+    const sizes = importedSizes(table).map(
+      (size) => `"${size}": {${lines(entryLines(entries[size]!), '      ')}\n    }`,
+    );
+    return `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "entries": {${lines(sizes)}\n  }\n}\n`;
+  }
   const { entries, wholeSubnets, ...head } = table;
-  const lines = (list: readonly string[]): string => list.map((line) => `\n    ${line}`).join(',');
-  const sorted = Object.entries(entries).sort(([a], [b]) => (a < b ? -1 : 1));
-  const entryLines = sorted.map(([key, entry]) => `${JSON.stringify(key)}: ${JSON.stringify(entry)}`);
   const subnetLines = wholeSubnets.map((subnet) => JSON.stringify(subnet));
   return (
     `${JSON.stringify(head, null, 2).slice(0, -2)},\n` +
-    `  "entries": {${lines(entryLines)}\n  },\n` +
+    `  "entries": {${lines(entryLines(entries))}\n  },\n` +
     `  "wholeSubnets": [${lines(subnetLines)}\n  ]\n}\n`
   );
 }
@@ -92,7 +108,7 @@ export function emptyTable(
   fingerprint: DeviceFingerprint,
   protocol: Protocol,
   space: SpaceFile,
-): LatencyTable {
+): MeasuredTable {
   return {
     format: 'ofakit.latency-table/1',
     device: { name: profile.name, key: deviceKey(fingerprint), fingerprint },
@@ -113,7 +129,7 @@ function withoutSizes(space: SpaceFile): unknown {
  * Whether numbers of `fresh` may go into `table`: same device in the same state, protocol and space. Image sizes may be
  * added. Throws UserError naming what differs.
  */
-export function checkSameConditions(table: LatencyTable, fresh: LatencyTable, path: string): void {
+export function checkSameConditions(table: MeasuredTable, fresh: MeasuredTable, path: string): void {
   const refuse = (what: string): never => {
     throw new UserError(
       `Cannot add to the latency table ${path}: ${what}; measure into another file, or delete this one to start afresh`,
@@ -138,8 +154,36 @@ export function tableSpace(table: LatencyTable): SearchSpace {
   return createSpace(table.space, {}, 'the space in the latency table');
 }
 
-/** A block's entry. Throws UserError for a block that was not measured: never 0, never a guess. */
-export function tableEntry(table: LatencyTable, key: string): LatencyMeasurement {
+/** What decides about blocks, of two spaces alike: classes, width and layers, not the image sizes offered. */
+export function sameBlocks(a: SpaceFile, b: SpaceFile): boolean {
+  const blocks = ({ family, inputChannels, classes, width, network }: SpaceFile): unknown => [
+    family,
+    inputChannels,
+    classes,
+    width,
+    network,
+  ];
+  return isDeepStrictEqual(blocks(a), blocks(b));
+}
+
+/** The table, where it was measured with a device profile; `path` names it. Throws UserError for an imported one. */
+export function measuredTable(table: LatencyTable, path = `of device "${table.device.name}"`): MeasuredTable {
+  if (table.format === 'ofakit.latency-table/1') return table;
+  throw new UserError(
+    `Cannot measure into the latency table ${path}: its figures were imported from ${table.origin.source}; measure into another file`,
+  );
+}
+
+/**
+ * A block's entry. `imageSize`: of the network that the block is in, where a table has figures of its own for each.
+ * Throws UserError for a block that was not measured: never 0, never a guess.
+ */
+export function tableEntry(
+  table: LatencyTable,
+  key: string,
+  imageSize?: number,
+): LatencyMeasurement | ImportedAnswer {
+  if (table.format === 'ofakit.imported-latency-table/1') return importedEntry(table, key, imageSize);
   const entry = Object.hasOwn(table.entries, key) ? table.entries[key] : undefined;
   if (entry !== undefined) return entry;
   throw new UserError(

@@ -14,11 +14,14 @@ export interface Architecture {
   readonly w?: readonly number[];
 }
 
-/** `{"image_size":160,"ks":[...],"e":[...],"d":[...]}`; `wid` and other keys of the reference's files are let pass. */
+/**
+ * `{"image_size":160,"ks":[...],"e":[...],"d":[...]}`; `wid` and other keys of the reference's files are let pass, and so
+ * are the zeros that its `feature2arch` writes for blocks beyond a stage's depth (`arch_encoder.py`).
+ */
 export const architectureFileSchema = z.looseObject({
   image_size: z.number().int().positive(),
-  ks: z.array(z.number().int().positive()).default([]),
-  e: z.array(z.number().positive()),
+  ks: z.array(z.number().int().nonnegative()).default([]),
+  e: z.array(z.number().nonnegative()),
   d: z.array(z.number().int().nonnegative()),
   w: z.array(z.number().int().nonnegative()).optional(),
 });

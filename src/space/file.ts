@@ -50,5 +50,11 @@ function broadcast(content: unknown, genes: readonly Gene[]): unknown {
     else if (value === null && own.length === 0) result[list] = list === 'w' ? undefined : [];
   }
   if (result['w'] === undefined) delete result['w'];
+  // The reference's tutorial writes `"r": [224]` (`ofa/tutorial/evolution_finder.py`, ArchManager).
+  const { r } = result;
+  if (result['image_size'] === undefined && r !== undefined) {
+    result['image_size'] = Array.isArray(r) && r.length === 1 ? (r[0] as unknown) : r;
+    delete result['r'];
+  }
   return result;
 }

@@ -37,7 +37,8 @@ describe('wrong usage exits with 2', () => {
   it.each([
     ['an unknown command', ['fly'], /unknown command 'fly'/],
     ['an unknown option', ['space', 'list', '--wings'], /unknown option '--wings'/],
-    ['a missing option', ['cost', '--space', 'mbv3-tiny'], /required option '--arch <arch>' not specified/],
+    ['a missing option', ['eval', '--supernet', 'run'], /required option '--arch <arch>' not specified/],
+    ['nothing to count', ['cost', '--space', 'mbv3-tiny'], /either --space and --arch or --net is wanted/],
     ['a missing argument', ['space', 'show'], /missing required argument 'name'/],
     ['too many arguments', ['space', 'list', 'all'], /too many arguments/],
     [

@@ -8,7 +8,13 @@ import { nullModel, sentinelModel } from '../../src/device/referenceModels.js';
 import { distinctBlocks } from '../../src/latency/blocks.js';
 import { fillTable } from '../../src/latency/fill.js';
 import { LatencyQuery, openLatencyTable, validateTable } from '../../src/latency/query.js';
-import { formatTable, latencyTableSchema, readTable, tablePath } from '../../src/latency/table.js';
+import {
+  formatTable,
+  latencyTableSchema,
+  measuredTable,
+  readTable,
+  tablePath,
+} from '../../src/latency/table.js';
 import { architectureKey } from '../../src/space/canonical.js';
 import { fromFile } from '../../src/space/architecture.js';
 import { loadSpace } from '../../src/space/presets.js';
@@ -34,7 +40,7 @@ describe('fillTable', () => {
     );
     expect(measured).toBe(blocks.length + 12);
     expect(failures.size).toBe(0);
-    const read = await readTable(path);
+    const read = measuredTable(await readTable(path));
     expect(read).toEqual(table);
     expect(latencyTableSchema.parse(JSON.parse(formatTable(read)))).toEqual(table);
     for (const block of blocks) {
@@ -70,7 +76,7 @@ describe('fillTable', () => {
     await expect(
       fillTable(fillRequest(path, { connection: stopping, signal: controller.signal, wholeSubnets })),
     ).rejects.toThrow(InterruptedError);
-    const kept = await readTable(path);
+    const kept = measuredTable(await readTable(path));
     const keptCount = Object.keys(kept.entries).length + kept.wholeSubnets.length;
     expect(keptCount).toBeGreaterThanOrEqual(20);
     expect(keptCount).toBeLessThan(blocks.length + 8);

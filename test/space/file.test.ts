@@ -60,3 +60,37 @@ describe('readArchitecture', () => {
     await expect(failure).rejects.toThrow(message);
   });
 });
+
+describe("files of the reference's own tools", () => {
+  const ks = [5, 3, 7, 3, 5, 3, 3, 7, 3, 5, 5, 3, 7, 3, 3, 5, 3, 7, 5, 3];
+  const e = [3, 4, 6, 3, 4, 3, 6, 6, 4, 3, 3, 6, 6, 4, 3, 6, 6, 4, 3, 3];
+  const d = [2, 3, 4, 2, 3];
+  const read = (file: object): Promise<unknown> => readArchitecture(JSON.stringify(file), space);
+
+  it('as `ArchEncoder.random_sample_arch` returns them', async () => {
+    expect(await read({ ks, e, d, image_size: 176 })).toEqual({ imageSize: 176, ks, e, d });
+  });
+
+  it('as the tutorial samples them: "r" is a list of one, "wid" null', async () => {
+    expect(await read({ wid: null, ks, e, d, r: [176] })).toEqual({ imageSize: 176, ks, e, d });
+    await expect(read({ wid: null, ks, e, d, r: [176, 192] })).rejects.toThrow(/at "image_size"/);
+    expect(await read({ wid: null, ks, e, d, r: [160], image_size: 176 })).toMatchObject({ imageSize: 176 });
+  });
+
+  it('as `feature2arch` returns them: zeros beyond the depth', async () => {
+    const zeroed = (list: readonly number[]): number[] => list.map((v, i) => (i % 4 < d[i >> 2]! ? v : 0));
+    const file = { ks: zeroed(ks), e: zeroed(e), d, image_size: 176 };
+    const arch = await readArchitecture(JSON.stringify(file), space);
+    expect(toFile(arch)).toEqual(file);
+    expect(space.network(arch)).toEqual(space.network({ imageSize: 176, ks, e, d }));
+    await expect(read({ ...file, ks: [0, ...ks.slice(1)] })).rejects.toThrow(/ks\[0\] .*current value is 0/);
+  });
+
+  it('as `sample_active_subnet` returns them, once the image size is added', async () => {
+    await expect(read({ ks, e, d })).rejects.toThrow(/at "image_size"/);
+    expect(await read({ ks: 7, e: [...e], d: 4, image_size: 224, w: null })).toMatchObject({
+      ks: Array.from({ length: 20 }, () => 7),
+      d: [4, 4, 4, 4, 4],
+    });
+  });
+});

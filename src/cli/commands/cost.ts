@@ -1,31 +1,73 @@
 import type { Command } from 'commander';
+import type { NetworkCosts } from '../../space/costs.js';
+import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
-import { addSpaceOptions, spaceOverrides, type Register, type SpaceOptions } from '../context.js';
+import { addSpaceOverrides, integer, spaceOverrides, type Register, type SpaceOptions } from '../context.js';
+
+interface CostOptions extends Partial<SpaceOptions> {
+  readonly arch?: string;
+  readonly net?: string;
+  readonly imageSize?: number;
+}
 
 export const cost: Register = (program, context) => {
-  addSpaceOptions(program.command('cost'))
+  addSpaceOverrides(
+    program.command('cost').option('--space <space>', 'search space: a name in supernets/ or a file'),
+  )
     .description('MACs, parameters, file size and peak activation memory of a subnet')
-    .requiredOption('--arch <arch>', 'an architecture: JSON, a file, "largest" or "smallest"')
+    .option('--arch <arch>', 'an architecture: JSON, a file, "largest" or "smallest"')
+    .option('--net <file>', 'instead of both: net.config of a network that somebody specialised')
+    .option('--image-size <n>', 'of --net (default: that of run.config beside it)', integer('image-size', 1))
     .addHelpText('after', '\nExample: ofa cost --space ofa-mbv3 --arch largest')
-    .action(async (options: SpaceOptions & { arch: string }, self: Command) => {
-      const [{ loadSpace }, { readArchitecture }, { networkCosts }, { toFile }] = await Promise.all([
-        import('../../space/presets.js'),
-        import('../../space/file.js'),
-        import('../../space/costs.js'),
-        import('../../space/architecture.js'),
-      ]);
-      const space = await loadSpace(options.space, spaceOverrides(options));
-      const arch = await readArchitecture(options.arch, space);
-      const costs = networkCosts(space.network(arch));
-      context.result(self, { space: space.name, architecture: toFile(arch), ...costs }, () => {
-        const { macs, params, modelBytes, peakActivationBytes, blocks } = costs;
-        const rows = blocks.map((block) => [block.name, block.macs, block.params, block.peakActivationBytes]);
-        return (
-          formatRows(
-            ['block', 'MACs', 'parameters', 'activation bytes'],
-            [...rows, ['whole', macs, params, peakActivationBytes]],
-          ) + `\nFile size about ${(modelBytes / 2 ** 20).toFixed(2)} MiB (float32)\n`
-        );
-      });
+    .action(async (options: CostOptions, self: Command) => {
+      const { what, costs } = await (options.net === undefined ? ofSubnet(options) : ofNetwork(options));
+      context.result(self, { ...what, ...costs }, () => formatCosts(costs));
     });
 };
+
+interface Answer {
+  /** First keys of the document. */
+  readonly what: Readonly<Record<string, unknown>>;
+  readonly costs: NetworkCosts;
+}
+
+async function ofSubnet(options: CostOptions): Promise<Answer> {
+  if (options.space === undefined || options.arch === undefined) {
+    throw new UsageError('Cannot count costs: either --space and --arch or --net is wanted');
+  }
+  const [{ loadSpace }, { readArchitecture }, { networkCosts }, { toFile }] = await Promise.all([
+    import('../../space/presets.js'),
+    import('../../space/file.js'),
+    import('../../space/costs.js'),
+    import('../../space/architecture.js'),
+  ]);
+  const space = await loadSpace(options.space, spaceOverrides(options));
+  const arch = await readArchitecture(options.arch, space);
+  return {
+    what: { space: space.name, architecture: toFile(arch) },
+    costs: networkCosts(space.network(arch)),
+  };
+}
+
+async function ofNetwork(options: CostOptions): Promise<Answer> {
+  const { net, arch, space, imageSize } = options;
+  if (arch !== undefined || space !== undefined) {
+    throw new UsageError('Cannot count costs: --net does not go with --space and --arch');
+  }
+  const [{ readStaticNetwork }, { networkCosts }] = await Promise.all([
+    import('../../space/staticNetwork.js'),
+    import('../../space/costs.js'),
+  ]);
+  const network = await readStaticNetwork(net!, imageSize);
+  return { what: { network: net, imageSize: network.input.height }, costs: networkCosts(network) };
+}
+
+function formatCosts({ macs, params, modelBytes, peakActivationBytes, blocks }: NetworkCosts): string {
+  const rows = blocks.map((block) => [block.name, block.macs, block.params, block.peakActivationBytes]);
+  return (
+    formatRows(
+      ['block', 'MACs', 'parameters', 'activation bytes'],
+      [...rows, ['whole', macs, params, peakActivationBytes]],
+    ) + `\nFile size about ${(modelBytes / 2 ** 20).toFixed(2)} MiB (float32)\n`
+  );
+}

@@ -1,13 +1,32 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
-import type { Register } from '../context.js';
+import {
+  addSpaceOptions,
+  integer,
+  spaceOverrides,
+  type CliContext,
+  type Register,
+  type SpaceOptions,
+} from '../context.js';
 
 interface QueryOptions {
   readonly table: string;
   readonly arch?: string;
   readonly block?: string;
+  readonly net?: string;
+  readonly imageSize?: number;
   readonly method?: string;
+}
+
+interface ImportOptions extends SpaceOptions {
+  readonly format: string;
+  readonly device: string;
+  readonly out?: string;
+  readonly source?: string;
+  readonly licence: string;
+  readonly note: string;
+  readonly batch: number;
 }
 
 export const latency: Register = (program, context) => {
@@ -18,20 +37,37 @@ export const latency: Register = (program, context) => {
     .requiredOption('--table <file>', 'a latency table')
     .option('--arch <arch>', 'an architecture: JSON, a file, "largest" or "smallest"')
     .option('--block <key>', 'key of one entry instead')
+    .option('--net <file>', "net.config of a network that somebody specialised instead: the table's sum")
+    .option(
+      '--image-size <n>',
+      'of --net (default: run.config beside it) or --block',
+      integer('image-size', 1),
+    )
     .option('--method <name>', 'predictor (default: the best by leave-one-out error)')
     .addHelpText(
       'after',
       '\nExample: ofa latency query --table latency-tables/local-cpu/mbv3-tiny.json --arch smallest',
     )
     .action(async (options: QueryOptions, self: Command) => {
-      if ((options.arch === undefined) === (options.block === undefined)) {
-        throw new UsageError('Cannot query the table: either --arch or --block is wanted');
+      if ([options.arch, options.block, options.net].filter((word) => word !== undefined).length !== 1) {
+        throw new UsageError('Cannot query the table: either --arch or --block is wanted, or --net');
       }
       const { openLatencyTable } = await import('../../latency/query.js');
       if (options.block !== undefined) {
         const [{ readTable, tableEntry }] = [await import('../../latency/table.js')];
-        const entry = tableEntry(await readTable(options.table), options.block);
+        const entry = tableEntry(await readTable(options.table), options.block, options.imageSize);
         context.result(self, { block: options.block, ...entry }, () => `${entry.latencyMs} ms\n`);
+        return;
+      }
+      if (options.net !== undefined) {
+        const { readStaticNetwork } = await import('../../space/staticNetwork.js');
+        const network = await readStaticNetwork(options.net, options.imageSize);
+        const answer = (await openLatencyTable(options.table, 'table')).network(network);
+        context.result(
+          self,
+          answer,
+          () => `${answer.latencyMs.toFixed(3)} ms on ${answer.device} (${answer.method})\n`,
+        );
         return;
       }
       const { readArchitecture } = await import('../../space/file.js');
@@ -71,4 +107,63 @@ export const latency: Register = (program, context) => {
         ),
       );
     });
+  addSpaceOptions(command.command('import').argument('<files...>', 'files of the foreign table'))
+    .description('a latency table that others measured, as one of ours')
+    .requiredOption('--format <name>', 'ofa-lut: lookup tables of OFA and ProxylessNAS, YAML or CSV')
+    .requiredOption('--device <name>', 'what the table calls the device')
+    .option('--out <table>', 'where to write (default: latency-tables/DEVICE/SPACE.json)')
+    .option('--source <text>', 'where the figures were published (default: the names of the files)')
+    .option('--licence <text>', 'of the figures', 'not stated')
+    .option('--note <text>', 'how they were measured', '')
+    .option('--batch <n>', 'images a run', integer('batch', 1), 1)
+    .addHelpText(
+      'after',
+      '\nExample: ofa latency import --format ofa-lut --device note10 --space ofa-mbv3 --width 1.2 224_lookup_table.yaml',
+    )
+    .action((files: string[], options: ImportOptions, self: Command) =>
+      importTable(context, files, options, self),
+    );
 };
+
+async function importTable(
+  context: CliContext,
+  files: readonly string[],
+  options: ImportOptions,
+  self: Command,
+): Promise<void> {
+  const [{ latencyImportByName }, { ownTablePath }, { loadSpace }, { writeTable }, path] = await Promise.all([
+    import('../../latency/import/index.js'),
+    import('../../pipeline/measure.js'),
+    import('../../space/presets.js'),
+    import('../../latency/table.js'),
+    import('node:path'),
+  ]);
+  const format = latencyImportByName(options.format);
+  const space = await loadSpace(options.space, spaceOverrides(options));
+  const { device, licence, note, batch } = options;
+  const source = options.source ?? files.map((file) => path.basename(file)).join(', ');
+  const origin = { source, licence, note };
+  const { table, missing, unused } = await format.read({ files, device, space, origin, batch });
+  const file = options.out ?? ownTablePath(device, space.name);
+  await writeTable(file, table);
+  const missingBlocks = [...missing.values()].flat().length;
+  const document = {
+    table: file,
+    device,
+    space: space.name,
+    imageSizes: table.space.imageSizes,
+    blocks: Object.values(table.entries).reduce((sum, entries) => sum + Object.keys(entries).length, 0),
+    missing: missingBlocks,
+    unused,
+  };
+  context.result(
+    self,
+    document,
+    () =>
+      `${file} has ${document.blocks} blocks at image sizes ${document.imageSizes.join(', ')}\n` +
+      (missingBlocks === 0
+        ? ''
+        : `The files lack ${missingBlocks} blocks of the space: queries for them fail\n`) +
+      (unused === 0 ? '' : `${unused} rows of the files are of no block of the space\n`),
+  );
+}

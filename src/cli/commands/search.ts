@@ -61,6 +61,7 @@ export const search: Register = (program, context) => {
       ]);
       const supernet = await openRun(options.supernet);
       const latency = await openLatencyTable(findTable(options.device, supernet.space.name, options.table));
+      latency.checkSpace(supernet.space);
       const runtime = await createRuntime();
       try {
         const predictor = await openAccuracyPredictor(supernet, runtime.inference);

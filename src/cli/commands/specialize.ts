@@ -72,9 +72,11 @@ export const specialize: Register = (program, context) => {
       const targets = await Promise.all(
         options.device.map(async (name) => {
           const profile = await device.loadDevice(name);
+          const latency = await query.openLatencyTable(findTable(profile.name, supernet.space.name));
+          latency.checkSpace(supernet.space);
           return {
             device: profile,
-            latency: await query.openLatencyTable(findTable(profile.name, supernet.space.name)),
+            latency,
             maxLatencyMs: options.maxLatencyMs,
           };
         }),

@@ -1,0 +1,84 @@
+/** Latency tables that others measured: the figures as they were published, and where they come from. */
+import { z } from 'zod';
+import { spaceFileSchema } from '../space/space.js';
+import { UserError } from '../util/errors.js';
+
+/** One row of the original; a block whose layers were measured one by one has several. */
+export const importedPartSchema = z.strictObject({
+  /** Runs. */
+  count: z.number().int().positive(),
+  meanMs: z.number().nonnegative(),
+  /** Standard deviation; null where the original does not say. */
+  stdMs: z.number().nonnegative().nullable(),
+});
+export type ImportedPart = z.infer<typeof importedPartSchema>;
+
+export const importedEntrySchema = z.array(importedPartSchema).nonempty();
+export type ImportedEntry = z.infer<typeof importedEntrySchema>;
+
+export const importedTableSchema = z.strictObject({
+  format: z.literal('ofakit.imported-latency-table/1'),
+  device: z.strictObject({ name: z.string() }),
+  origin: z.strictObject({
+    /** Where the figures were published. */
+    source: z.string().min(1),
+    licence: z.string().min(1),
+    /** How they were measured, as far as that is known. */
+    note: z.string(),
+  }),
+  /** With the overrides that the figures are for; `imageSizes` are those of the table. */
+  space: spaceFileSchema,
+  /** Images a run; latencies are of the whole batch. */
+  batch: z.number().int().positive(),
+  /**
+   * By image size, then by `BlockSpec.key`: the same block was measured anew for each image size, and an architecture's
+   * latency is the sum of its own size's figures.
+   */
+  entries: z.record(
+    z.string().regex(/^[1-9]\d*$/, 'must be an image size'),
+    z.record(z.string(), importedEntrySchema),
+  ),
+});
+export type ImportedTable = z.infer<typeof importedTableSchema>;
+
+export interface ImportedAnswer {
+  /** Sum of the parts' means. */
+  readonly latencyMs: number;
+  readonly imageSize: number;
+  readonly parts: readonly ImportedPart[];
+}
+
+/** `the latency table of device "note10" for space "ofa-mbv3" (imported)`. */
+const nameOf = ({ device, space }: ImportedTable): string =>
+  `the imported latency table of device "${device.name}" for space "${space.name}"`;
+
+/** Ascending. */
+export function importedSizes(table: ImportedTable): number[] {
+  return Object.keys(table.entries)
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+/**
+ * A block's figures at an image size; without `imageSize` at the only one that has the block. Throws UserError for an
+ * image size or a block that the table lacks, and for a block that several sizes have.
+ */
+export function importedEntry(table: ImportedTable, key: string, imageSize?: number): ImportedAnswer {
+  const sizes = importedSizes(table);
+  if (imageSize !== undefined && !sizes.includes(imageSize)) {
+    throw new UserError(`Cannot look up image size ${imageSize}: ${nameOf(table)} has ${sizes.join(', ')}`);
+  }
+  const asked = imageSize === undefined ? sizes : [imageSize];
+  const [found, ...others] = asked.filter((size) => Object.hasOwn(table.entries[size]!, key));
+  if (found === undefined) {
+    const where = imageSize === undefined ? '' : ` at image size ${imageSize}`;
+    throw new UserError(`Cannot look up block "${key}": ${nameOf(table)} does not have it${where}`);
+  }
+  if (others.length > 0) {
+    throw new UserError(
+      `Cannot look up block "${key}" without an image size: ${nameOf(table)} has it at ${[found, ...others].join(', ')}; say one with --image-size`,
+    );
+  }
+  const parts = table.entries[found]![key]!;
+  return { latencyMs: parts.reduce((sum, { meanMs }) => sum + meanMs, 0), imageSize: found, parts };
+}
