@@ -8,9 +8,8 @@ import { architectureKey } from '../../src/space/canonical.js';
 import { isActive } from '../../src/space/gene.js';
 import { parseArchitecture } from '../../src/space/file.js';
 import type { Network } from '../../src/space/network.js';
-import { createSpace } from '../../src/space/space.js';
 import { sharedData } from '../support/sharedData.js';
-import { shippedSpace, tinyResnet } from '../support/spaces.js';
+import { resnetFixtureSpace, shippedSpace, tinyResnet } from '../support/spaces.js';
 
 const fixturePath = sharedData('ofa-fixtures/subnets_resnet.json');
 const numbers = z.array(z.number());
@@ -26,20 +25,6 @@ const subnet = z.object({
 });
 const fixtureSchema = z.object({ subnets: z.array(subnet), extremes: z.array(subnet) });
 
-/** ofa-resnet50 with the depths and widths of the fixtures' supernet. */
-function fixtureSpace(imageSizes: readonly number[]) {
-  const { file } = shippedSpace('ofa-resnet50', { imageSizes, classes: 10 });
-  const network = file.network as { stem: object; stages: object[] };
-  return createSpace({
-    ...file,
-    network: {
-      stem: { ...network.stem, depth: [0, 1] },
-      stages: network.stages.map((stage) => ({ ...stage, depth: [0, 1] })),
-      widths: [0.1, 0.12, 0.14],
-    },
-  });
-}
-
 const bodyOf = ({ blocks }: Network) => blocks.filter(({ name }) => name.startsWith('stage'));
 
 describe.skipIf(fixturePath === undefined)('subnets of the reference', () => {
@@ -54,7 +39,7 @@ describe.skipIf(fixturePath === undefined)('subnets of the reference', () => {
   });
 
   it.each([...subnets, ...extremes].map((s, i) => [i, s] as const))('subnet %i to the unit', (_, wanted) => {
-    const space = fixtureSpace([wanted.image_size]);
+    const space = resnetFixtureSpace([wanted.image_size]);
     const network = space.network(parseArchitecture(wanted, space));
     const body = bodyOf(network);
     const middle = body.map(({ layers }) => layers.find(({ name }) => name === 'middle'));

@@ -78,3 +78,17 @@ export function tinyResnet(
     },
   });
 }
+
+/** ofa-resnet50 with the depths and widths of the fixtures' supernet. */
+export function resnetFixtureSpace(imageSizes: readonly number[]): SearchSpace {
+  const { file } = shippedSpace('ofa-resnet50', { imageSizes, classes: 10 });
+  const network = file.network as { stem: object; stages: object[] };
+  return createSpace({
+    ...file,
+    network: {
+      stem: { ...network.stem, depth: [0, 1] },
+      stages: network.stages.map((stage) => ({ ...stage, depth: [0, 1] })),
+      widths: [0.1, 0.12, 0.14],
+    },
+  });
+}
