@@ -1,5 +1,5 @@
 /**
- * npm run bench:train-step -- [--json] [--python /usr/bin/python3] [--batch 32] [--size 64] [--threads 2] [--repeat 5]
+ * npm run bench:train-step -- [--json] [--python /usr/bin/python3] [--batch 32] [--size 64] [--threads 2] [--repeat 5] [--only largest]
  *
  * One training step (forward, backward, update) of ten subnets of the OFA MobileNetV3 space, width 1.0, beside PyTorch's
  * in one run, taking turns. Ours includes slicing the weights and scattering the gradients into the full supernet; the
@@ -27,6 +27,7 @@ const { values } = parseArgs({
     classes: { type: 'string', default: '100' },
     threads: { type: 'string', default: '2' },
     repeat: { type: 'string', default: '5' },
+    only: { type: 'string' },
   },
 });
 const [batch, size, classes, threads, repeat] = [
@@ -57,7 +58,9 @@ const [gradients, velocity] = [zeroTensors(parameters), zeroTensors(parameters)]
 const decayed = new Set(parameters.filter(({ role }) => isDecayed(role)).map(({ name }) => name));
 
 const rows = [];
-for (const { name, architecture } of peerSubnets(size)) {
+for (const { name, architecture } of peerSubnets(size).filter(
+  ({ name }) => values.only === undefined || name === values.only,
+)) {
   const network = space.network(architecture);
   const step = async (): Promise<number> => {
     const start = performance.now();
