@@ -30,7 +30,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const blocks = distinctBlocks(tiny, [16]);
+const blocks = distinctBlocks(tiny, [20]);
 
 describe('fillTable', () => {
   it('measures every block and the wanted subnets, and the file holds the same', async () => {
@@ -50,7 +50,7 @@ describe('fillTable', () => {
       const subnets = read.wholeSubnets.filter((subnet) => subnet.role === role);
       expect(subnets).toHaveLength(role === 'fit' ? 7 : 5);
       for (const { architecture, latencyMs } of subnets) {
-        expect(architecture.image_size).toBe(16);
+        expect(architecture.image_size).toBe(20);
         expect(latencyMs).toBeCloseTo(networkTruthMs(tiny, fromFile(architecture), 0.02), 5);
       }
     }
@@ -95,9 +95,9 @@ describe('fillTable', () => {
     expect(third.measured).toEqual([]);
     // More image sizes and subnets are added to what is there.
     const more = await fillTable(
-      fillRequest(path, { imageSizes: [16, 20], wholeSubnets: { fit: 4, check: 6 } }),
+      fillRequest(path, { imageSizes: [20, 24], wholeSubnets: { fit: 4, check: 6 } }),
     );
-    expect(Object.keys(more.table.entries)).toHaveLength(distinctBlocks(tiny, [16, 20]).length);
+    expect(Object.keys(more.table.entries)).toHaveLength(distinctBlocks(tiny, [20, 24]).length);
     expect(more.table.wholeSubnets).toHaveLength(10);
   });
 
@@ -128,7 +128,7 @@ describe('fillTable', () => {
   });
 
   it('measures with the runtime, in a process of its own', async () => {
-    const space = await loadSpace('mbv3-tiny', { imageSizes: [16] });
+    const space = await loadSpace('mbv3-tiny', { imageSizes: [20] });
     const protocol = {
       ...plainProtocol(),
       name: 'brief',
@@ -158,7 +158,7 @@ describe('queries', () => {
     const path = newPath();
     await fillTable(fillRequest(path, { wholeSubnets: { fit: 20, check: 10 } }));
     const query = await openLatencyTable(path);
-    const arch = { ...tiny.largest, imageSize: 16 };
+    const arch = { ...tiny.largest, imageSize: 20 };
     const answer = query.architecture(arch);
     expect(answer).toMatchObject({ method: 'corrected-table', device: 'local-cpu' });
     expect(answer.intervalMs![0]).toBeLessThan(answer.latencyMs);

@@ -71,7 +71,7 @@ export function fillRequest(path: string, change: Partial<FillRequest> = {}): Fi
     protocol: plainProtocol(),
     buildModel: (block) => encode(blockTruthMs(block)),
     buildNetwork: (arch) => encode(networkTruthMs(space, arch, 0.02)),
-    imageSizes: [16],
+    imageSizes: [20],
     connection: truthfulDevice(),
     ...change,
   };

@@ -166,7 +166,7 @@ describe.each([...strategies.values()].map((s) => [s.name, s] as const))(
 
     it('gives up in bounded time when everything is infeasible', () => {
       const { genes } = shippedSpace('mbv3-tiny');
-      const limited = limitGenes(genes, { imageSize: [16], d: [1, 2] });
+      const limited = limitGenes(genes, { imageSize: [20], d: [1, 2] });
       const strategy = definition.create({ genes: limited, seed: 3, budget: 1000 });
       let proposed = 0;
       for (;;) {
