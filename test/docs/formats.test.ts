@@ -8,7 +8,8 @@ import { measurementSchema } from '../../src/device/measurement.js';
 import { deviceProfileSchema } from '../../src/device/profile.js';
 import { protocolSchema } from '../../src/device/protocol.js';
 import { decodeMetadata, METADATA_KEYS } from '../../src/export/metadata.js';
-import { latencyTableSchema } from '../../src/latency/table.js';
+import { importedTableSchema } from '../../src/latency/imported.js';
+import { measuredTableSchema } from '../../src/latency/table.js';
 import { parseDatasetSpec } from '../../src/data/index.js';
 import { reportFileSchema } from '../../src/report/data.js';
 import { architectureFileSchema } from '../../src/space/architecture.js';
@@ -80,9 +81,10 @@ const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['Measurement', measurementSchema],
   [
     'Latency table',
-    latencyTableSchema,
+    measuredTableSchema,
     ['device.fingerprint', 'protocol', 'space', 'entries.*', 'wholeSubnets[].architecture'],
   ],
+  ['Imported latency table', importedTableSchema, ['space']],
   ['Device fingerprint', fingerprintSchema],
   ['Measuring protocol', protocolSchema],
   ['Checkpoint', checkpointSchema, ['space', 'data', 'position']],
