@@ -26,12 +26,14 @@ export async function createOnnxRuntimeEngine(options: OnnxRuntimeOptions = {}):
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: optimization,
-    // Hundreds of programs are cached: none may keep its peak memory between runs (docs/engine.md).
+    // Hundreds of programs are cached: none may keep its peak memory between runs.
     enableCpuMemArena: false,
     // One block for a whole run would be fresh memory every time, and its page faults cost a fifth of a training step.
     enableMemPattern: false,
     logSeverityLevel: 3,
-    extra: { session: { set_denormal_as_zero: '1', force_spinning_stop: '1' } },
+    // A spinning helper thread takes the core that loaders, other sessions and other processes need: with any of them busy,
+    // steps were up to six times slower (docs/decisions/0002-block-programs.md).
+    extra: { session: { set_denormal_as_zero: '1', intra_op: { allow_spinning: '0' } } },
   };
   return {
     name: `onnxruntime (${target.name}, ${threads} threads)`,
