@@ -1,5 +1,6 @@
 /** An architecture as a strip of blocks, stage by stage: height is the expand ratio, colour the kernel size. */
 import type { ArchitectureFile } from '../space/architecture.js';
+import { hasPosition } from '../space/gene.js';
 import type { ReportData } from './data.js';
 import { html, type Html } from './html.js';
 
@@ -22,9 +23,10 @@ export function stagesOf(
     return undefined;
   const stages: PictureBlock[][] = d.map(() => []);
   for (const [i, expand] of e.entries()) {
-    const { stage, position } = blocks?.[i] ?? { stage: Math.floor(i / share), position: i % share };
+    const needs = blocks?.[i] ?? { stage: Math.floor(i / share), position: i % share };
+    const { stage } = needs;
     if (stages[stage] === undefined) return undefined;
-    stages[stage].push({ kernel: ks[i], expand, active: d[stage]! > position });
+    stages[stage].push({ kernel: ks[i], expand, active: hasPosition(needs, d[stage]!) });
   }
   return stages;
 }
@@ -45,7 +47,9 @@ export function describeArchitecture(
     const list = active.map(
       ({ kernel, expand }) => `${kernel === undefined ? '' : `${kernel}×${kernel} `}expand ${expand}`,
     );
-    const width = w?.[i] === undefined ? '' : ` (width ${w[i]})`;
+    // A stem may have widths of its own before those of the stages.
+    const index = w?.[i + w.length - d.length];
+    const width = index === undefined ? '' : ` (width ${index})`;
     return `stage ${i + 1}${width}: ${list.length === 0 ? 'no optional blocks' : list.join(', ')}`;
   });
   return [size, ...parts].join('; ');

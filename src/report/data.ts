@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { architectureFileSchema } from '../space/architecture.js';
-import type { Gene } from '../space/gene.js';
+import type { Gene, GeneNeeds } from '../space/gene.js';
 import { readJson } from '../util/files.js';
 
 export const REPORT_FORMAT = 'ofakit.report/1';
@@ -36,7 +36,7 @@ const reportShape = {
     classes: count,
     /** Where each entry of `ks` and `e` stands (`blockPositions`); without it stages share the entries equally. */
     blocks: z
-      .array(z.strictObject({ stage: count, position: count }))
+      .array(z.strictObject({ stage: count, position: count, base: count.optional() }))
       .readonly()
       .optional(),
   }),
@@ -128,10 +128,8 @@ export async function readReportData(path: string): Promise<ReportData> {
 }
 
 /** `space.blocks` of a report from the genes of a search space. */
-export function blockPositions(genes: readonly Gene[]): { stage: number; position: number }[] {
-  return genes.flatMap(({ list, needs }) =>
-    list === 'e' && needs !== undefined ? [{ stage: needs.stage, position: needs.position }] : [],
-  );
+export function blockPositions(genes: readonly Gene[]): GeneNeeds[] {
+  return genes.flatMap(({ list, needs }) => (list === 'e' && needs !== undefined ? [{ ...needs }] : []));
 }
 
 /** All devices that the data tells of, in the order of their first appearance. */

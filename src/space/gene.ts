@@ -20,7 +20,7 @@ export interface GeneNeeds {
   readonly stage: number;
   readonly position: number;
   /** Blocks that the stage has at any depth, and that `d[stage]` is added to. Default 0: `d[stage]` counts all blocks. */
-  readonly base?: number;
+  readonly base?: number | undefined;
 }
 
 /** Whether a stage of depth `d[stage]` = `depth` has the block. */

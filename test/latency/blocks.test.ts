@@ -5,9 +5,11 @@ import { architectureKey } from '../../src/space/canonical.js';
 import { networkCosts } from '../../src/space/costs.js';
 import { enumerateArchitectures } from '../../src/space/enumerate.js';
 import { limitGenes } from '../../src/space/limits.js';
+import { blockSignature } from '../../src/space/network.js';
 import { listSpaces, loadSpace } from '../../src/space/presets.js';
 import { sampleArchitecture } from '../../src/space/sampling.js';
 import { createRandom } from '../../src/util/random.js';
+import { tinyResnet } from '../support/spaces.js';
 
 describe('distinctBlocks', () => {
   it.each(listSpaces())('has every block of 400 random architectures of %s, each once', async (name) => {
@@ -46,6 +48,35 @@ describe('distinctBlocks', () => {
     };
     const found = distinctBlocks({ ...small, largest, smallest }, [28]).map(({ key }) => key);
     expect(found.sort()).toEqual([...all].sort());
+  });
+
+  it('is exactly what all architectures of a small ResNet space build', () => {
+    const space = tinyResnet({ imageSizes: [18] });
+    const all = new Set<string>();
+    for (const arch of enumerateArchitectures(space.genes)) {
+      for (const { key } of space.network(arch).blocks) all.add(key);
+    }
+    expect(
+      distinctBlocks(space)
+        .map(({ key }) => key)
+        .sort(),
+    ).toEqual([...all].sort());
+  });
+
+  it.each(listSpaces())('gives equal keys in %s to equal computations alone', async (name) => {
+    const space = await loadSpace(name);
+    const random = createRandom('keys', name);
+    const computations = new Map<string, string>();
+    const keys = new Map<string, string>();
+    for (let i = 0; i < 50; i++) {
+      for (const block of space.network(sampleArchitecture(space.genes, random)).blocks) {
+        const computation = blockSignature(block);
+        expect(computations.get(block.key) ?? computation).toBe(computation);
+        expect(keys.get(computation) ?? block.key).toBe(block.key);
+        computations.set(block.key, computation);
+        keys.set(computation, block.key);
+      }
+    }
   });
 
   it('has the 94 blocks of OFA-MobileNetV3 at one image size', async () => {

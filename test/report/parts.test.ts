@@ -142,6 +142,17 @@ describe('architecture pictures', () => {
     expect(stagesOf(architecture, [{ stage: 9, position: 0 }, ...blocks.slice(1)])).toBeUndefined();
   });
 
+  it('adds depth to the blocks that are always there, and takes stage widths from the end', () => {
+    const at = (stage: number, position: number) => ({ stage, position, base: 1 });
+    const blocks = [at(1, 0), at(1, 1), at(2, 0), at(2, 1)];
+    const resnet = { image_size: 32, ks: [], e: [0.5, 0.25, 0.5, 0.25], d: [0, 0, 1], w: [7, 8, 9, 6] };
+    const active = stagesOf(resnet, blocks)!.map((stage) => stage.map((block) => block.active));
+    expect(active).toEqual([[], [true, false], [true, true]]);
+    expect(describeArchitecture(resnet, blocks)).toBe(
+      'image 32; stage 1 (width 8): no optional blocks; stage 2 (width 9): expand 0.5; stage 3 (width 6): expand 0.5, expand 0.25',
+    );
+  });
+
   it('draws and describes blocks in use, also without kernels', () => {
     const picture = architecturePicture(architecture, undefined, 'A')!;
     expect(elementNames(picture.text).filter((name) => name === 'rect')).toHaveLength(4);
