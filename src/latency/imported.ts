@@ -64,21 +64,31 @@ export function importedSizes(table: ImportedTable): number[] {
  * image size or a block that the table lacks, and for a block that several sizes have.
  */
 export function importedEntry(table: ImportedTable, key: string, imageSize?: number): ImportedAnswer {
-  const sizes = importedSizes(table);
-  if (imageSize !== undefined && !sizes.includes(imageSize)) {
-    throw new UserError(`Cannot look up image size ${imageSize}: ${nameOf(table)} has ${sizes.join(', ')}`);
+  const size = imageSize ?? onlySize(table, key);
+  const entries = Object.hasOwn(table.entries, size) ? table.entries[size]! : undefined;
+  if (entries === undefined) {
+    throw new UserError(
+      `Cannot look up image size ${size}: ${nameOf(table)} has ${importedSizes(table).join(', ')}`,
+    );
   }
-  const asked = imageSize === undefined ? sizes : [imageSize];
-  const [found, ...others] = asked.filter((size) => Object.hasOwn(table.entries[size]!, key));
+  const parts = Object.hasOwn(entries, key) ? entries[key]! : undefined;
+  if (parts === undefined) {
+    throw new UserError(
+      `Cannot look up block "${key}": ${nameOf(table)} does not have it at image size ${size}`,
+    );
+  }
+  return { latencyMs: parts.reduce((sum, { meanMs }) => sum + meanMs, 0), imageSize: size, parts };
+}
+
+function onlySize(table: ImportedTable, key: string): number {
+  const [found, ...others] = importedSizes(table).filter((size) => Object.hasOwn(table.entries[size]!, key));
   if (found === undefined) {
-    const where = imageSize === undefined ? '' : ` at image size ${imageSize}`;
-    throw new UserError(`Cannot look up block "${key}": ${nameOf(table)} does not have it${where}`);
+    throw new UserError(`Cannot look up block "${key}": ${nameOf(table)} does not have it`);
   }
   if (others.length > 0) {
     throw new UserError(
       `Cannot look up block "${key}" without an image size: ${nameOf(table)} has it at ${[found, ...others].join(', ')}; say one with --image-size`,
     );
   }
-  const parts = table.entries[found]![key]!;
-  return { latencyMs: parts.reduce((sum, { meanMs }) => sum + meanMs, 0), imageSize: found, parts };
+  return found;
 }
