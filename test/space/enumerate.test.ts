@@ -11,7 +11,7 @@ import { limitGenes } from '../../src/space/limits.js';
 import { sampleArchitecture } from '../../src/space/sampling.js';
 import { architectureOf, checkArchitecture } from '../../src/space/space.js';
 import { createRandom } from '../../src/util/random.js';
-import { shippedSpace, smallSpace } from '../support/spaces.js';
+import { shippedSpace, smallSpace, tinyResnet } from '../support/spaces.js';
 
 /** Every combination of all values, by recursion over the plain list of genes. */
 function bruteForce(genes: readonly Gene[]): Map<Gene, number>[] {
@@ -25,6 +25,7 @@ const cases = [
   ['two stages', smallSpace()],
   ['a fixed stage', smallSpace([{ depth: [1], kernel: [3], expand: [2, 3, 4] }], [16])],
   ['a gap in depth', smallSpace([{ depth: [1, 3], kernel: [3, 5], expand: [2, 3] }], [16, 20, 24])],
+  ['bottlenecks', tinyResnet({ imageSizes: [18], width: 2 })],
 ] as const;
 
 describe.each(cases)('enumerateArchitectures on a space of %s', (_, space) => {
@@ -43,7 +44,7 @@ describe.each(cases)('enumerateArchitectures on a space of %s', (_, space) => {
   });
 
   it('lists the part that limits leave', () => {
-    const genes = limitGenes(space.genes, { d: { largest: 1 }, e: [2, 3] });
+    const genes = limitGenes(space.genes, { d: { largest: 1 }, e: [0.5, 2, 3] });
     const inside = [...enumerateArchitectures(space.genes)].filter((arch) =>
       genes.every((gene) => !isActive(arch, gene) || gene.choices.includes(geneValue(arch, gene))),
     );

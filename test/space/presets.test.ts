@@ -19,7 +19,9 @@ describe('loadSpace', () => {
   });
 
   it('lists what ships', () => {
-    expect(listSpaces()).toEqual(expect.arrayContaining(['mbv3-tiny', 'mbv3-cifar', 'ofa-mbv3']));
+    expect(listSpaces()).toEqual(
+      expect.arrayContaining(['mbv3-tiny', 'mbv3-cifar', 'ofa-mbv3', 'ofa-proxyless', 'ofa-resnet50']),
+    );
   });
 
   it('applies overrides', async () => {

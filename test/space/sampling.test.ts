@@ -9,7 +9,12 @@ import { createRandom } from '../../src/util/random.js';
 import { shippedSpace, smallSpace } from '../support/spaces.js';
 
 const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
-const spaces = [shippedSpace('ofa-mbv3'), shippedSpace('mbv3-tiny'), smallSpace()];
+const spaces = [
+  shippedSpace('ofa-mbv3'),
+  shippedSpace('mbv3-tiny'),
+  smallSpace(),
+  shippedSpace('ofa-resnet50'),
+];
 const rate = fc.double({ min: 0, max: 1, noNaN: true });
 
 describe.each(spaces.map((space) => [space.name, space] as const))('moves in %s', (_, space) => {
@@ -77,7 +82,7 @@ describe.each(spaces.map((space) => [space.name, space] as const))('moves in %s'
           if (gene.list === 'ks' || gene.list === 'e')
             lists[gene.list][gene.index] = geneValue(isActive(arch, gene) ? arch : other, gene);
         }
-        const twin = { imageSize: arch.imageSize, ...lists };
+        const twin = { ...arch, ...lists };
         expect(architectureKey(genes, twin)).toBe(architectureKey(genes, arch));
         expect(canonical(genes, twin)).toEqual(plain);
       }),

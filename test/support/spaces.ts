@@ -53,9 +53,14 @@ export function smallSpace(
 
 /** A space of small bottlenecks: two stages, the second of stride 2. */
 export function tinyResnet(
-  options: { readonly imageSizes?: readonly number[]; readonly dropout?: number } = {},
+  options: {
+    readonly imageSizes?: readonly number[];
+    readonly dropout?: number;
+    /** From 2 on, all choices differ in channels. */
+    readonly width?: number;
+  } = {},
 ): SearchSpace {
-  const { imageSizes = [18, 24], dropout = 0 } = options;
+  const { imageSizes = [18, 24], dropout = 0, width = 1 } = options;
   const stage = { activation: 'relu', kernel: 3, expand: [0.5, 1] };
   return createSpace({
     format: 'ofakit.space/1',
@@ -65,7 +70,7 @@ export function tinyResnet(
     inputChannels: 1,
     imageSizes,
     classes: 10,
-    width: 1,
+    width,
     dropout,
     batchNorm: { epsilon: 1e-5, momentum: 0.1 },
     network: {
