@@ -13,6 +13,7 @@ import { loadSpace } from '../src/space/presets.js';
 import { sampleArchitecture } from '../src/space/sampling.js';
 import { importWeights } from '../src/supernet/import/importWeights.js';
 import { loadCheckpoint } from '../src/supernet/checkpoint.js';
+import { silentLogger } from '../src/util/logger.js';
 import { createRandom } from '../src/util/random.js';
 import { foreignState } from '../test/support/foreignSupernet.js';
 import { hasOfaFixtures, loadOfaFixture, OFA_FIXTURES } from '../test/support/ofaFixtures.js';
@@ -76,6 +77,7 @@ async function timings(): Promise<string> {
         weights: path,
         space,
         folder: join(folder, `run${i}`),
+        logger: silentLogger,
       } as const;
       imports.push(await timeMs(() => importSupernet(request)));
     }

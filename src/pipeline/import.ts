@@ -4,10 +4,11 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { SearchSpace } from '../space/space.js';
 import { CHECKPOINT_FILE, saveCheckpoint } from '../supernet/checkpoint.js';
-import { importWeights } from '../supernet/import/importWeights.js';
+import { importWeights, TensorMismatch } from '../supernet/import/importWeights.js';
 import type { ImportedPosition } from '../training/position.js';
 import { UserError } from '../util/errors.js';
 import { readBytes } from '../util/files.js';
+import type { Logger } from '../util/logger.js';
 import { sizeOf } from '../util/tensor.js';
 
 /** Layouts that can be read: supernets of the reference implementation, saved by PyTorch or as safetensors. */
@@ -20,6 +21,8 @@ export interface ImportRequest {
   readonly space: SearchSpace;
   /** Run folder; there must be no supernet in it. */
   readonly folder: string;
+  /** Gets every tensor that does not fit. */
+  readonly logger: Logger;
 }
 
 export interface ImportedSupernet {
@@ -31,7 +34,7 @@ export interface ImportedSupernet {
 
 /**
  * Writes the checkpoint. What the supernet was trained on is not known, so data sets must be given to whatever needs one.
- * Throws UserError for a file that cannot be read or does not fit the space (listing the tensors that do not), and for a
+ * Throws UserError for a file that cannot be read or does not fit the space, and for a
  * folder that has a supernet.
  */
 export async function importSupernet({
@@ -39,11 +42,15 @@ export async function importSupernet({
   weights: path,
   space,
   folder,
+  logger,
 }: ImportRequest): Promise<ImportedSupernet> {
   if (existsSync(join(folder, CHECKPOINT_FILE)))
     throw new UserError(`Cannot import into ${folder}: there is a supernet in it; give another --out`);
   const bytes = await readBytes(path);
-  const weights = await importWeights(bytes, space, path);
+  const weights = await importWeights(bytes, space, path).catch((error: unknown) => {
+    if (error instanceof TensorMismatch) for (const problem of error.problems) logger.warn(problem);
+    throw error;
+  });
   const position: ImportedPosition = {
     format: 'ofakit.imported/1',
     from: format,

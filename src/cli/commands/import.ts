@@ -31,7 +31,13 @@ export const importCommand: Register = (program, context) => {
       ]);
       const space = await loadSpace(options.space, spaceOverrides(options));
       const { format, weights, out } = options;
-      const result = await importSupernet({ format, weights, space, folder: out });
+      const result = await importSupernet({
+        format,
+        weights,
+        space,
+        folder: out,
+        logger: await context.logger(),
+      });
       context.result(
         self,
         { run: out, space: space.name, ...result },

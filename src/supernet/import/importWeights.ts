@@ -7,8 +7,18 @@ import type { ForeignTensor } from './family.js';
 import { foreignFamilies } from './families/index.js';
 import { readStateDict, type StateDict, type StoredTensor } from './stateDict.js';
 
-/** Lines of problems that a message has at most. */
-const MOST_LINES = 40;
+/** Tensors of a file that are not those of the space. */
+export class TensorMismatch extends UserError {
+  override readonly name = 'TensorMismatch';
+
+  constructor(
+    message: string,
+    /** One line each, with the name in the file. */
+    readonly problems: readonly string[],
+  ) {
+    super(`${message}:${problems.map((problem) => `\n  ${problem}`).join('')}`);
+  }
+}
 
 /** What the reference calls the tensors of a supernet of this space. Throws UserError for a family it does not have. */
 export function foreignTensors(space: SearchSpace): ForeignTensor[] {
@@ -32,8 +42,7 @@ function plainName(name: string): string {
 
 /**
  * The weights of a supernet of `space` from the bytes of a file of the reference. Throws UserError for a file that cannot
- * be read, and for tensors that are not those of the space: all that are missing, unexpected, or of another shape or type
- * are listed.
+ * be read, TensorMismatch for tensors that are not those of the space: missing, unexpected, or of another shape or type.
  */
 export async function importWeights(
   bytes: Uint8Array,
@@ -51,11 +60,10 @@ export async function importWeights(
       problems.push(`wrong type: ${name} must hold floating-point numbers: it is a ${notFloat}`);
   }
   if (problems.length === 0) return read(pairs, space, where);
-  const shown = problems.slice(0, MOST_LINES).map((problem) => `\n  ${problem}`);
-  const more = problems.length > MOST_LINES ? `\n  and ${problems.length - MOST_LINES} more` : '';
-  throw new UserError(
+  throw new TensorMismatch(
     `Cannot import ${where}: its tensors must be those of space "${space.name}" (width ${space.parameters.width}, ` +
-      `${space.parameters.classes} classes):${shown.join('')}${more}`,
+      `${space.parameters.classes} classes); ${problems.length} do not`,
+    problems,
   );
 }
 

@@ -22,6 +22,8 @@ export interface PickleMeaning<T> {
   persistent(id: PickleValue<T>): T;
 }
 
+/** Characters of a name that a message shows. */
+const LONGEST_NAME = 200;
 const ORDERED_DICT = 'collections.OrderedDict';
 
 /** A name that the pickle may call; never leaves this file. */
@@ -173,7 +175,7 @@ class Unpickler<T extends object> {
   private refuse(name: string): never {
     return this.fail(
       'only tensors, dicts, lists, tuples, numbers and strings are read, as anything else would run code of the file',
-      `it asks Python for ${JSON.stringify(name)}; save the state dict alone: torch.save({"state_dict": model.state_dict()}, path)`,
+      `it asks Python for ${JSON.stringify(name.slice(0, LONGEST_NAME))}; save the state dict alone: torch.save({"state_dict": model.state_dict()}, path)`,
     );
   }
 

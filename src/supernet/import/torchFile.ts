@@ -13,11 +13,12 @@ import {
   type TorchObject,
   type TorchTensor,
 } from './torchTensors.js';
-import { readArchive } from './zipArchive.js';
+import { readArchive, type ArchiveFile } from './zipArchive.js';
 
 /** A description of tensors takes a few hundred bytes each. */
 const MOST_PICKLE_BYTES = 64 * 2 ** 20;
-const MOST_STORAGE_BYTES = 2 ** 31;
+/** Of packed storages, together; PyTorch never packs any. */
+const MOST_UNPACKED_BYTES = 2 ** 28;
 const ZIP_START = Buffer.from('PK\x03\x04', 'latin1');
 /** The first pickle of the format before 1.6: the number below. */
 const LEGACY_START = Buffer.from('80028a0a6cfc9c46f9206aa850192e', 'hex');
@@ -62,10 +63,17 @@ async function readZipFormat(bytes: Uint8Array, where: string): Promise<TorchFil
   const order = files.get(`${folder}byteorder`)?.read(16);
   const littleEndian = order === undefined || Buffer.from(order).toString('latin1').trim() !== 'big';
   const known = new Map<string, Uint8Array>();
+  let budget = MOST_UNPACKED_BYTES;
+  const readStorage = (file: ArchiveFile): Uint8Array => {
+    const bytes = file.read(file.isPacked ? budget : Infinity);
+    if (file.isPacked) budget -= bytes.length;
+    return bytes;
+  };
   const bytesOf: StorageBytes = (key, length) => {
     const file = files.get(`${folder}data/${key}`);
-    const found = known.get(key) ?? file?.read(MOST_STORAGE_BYTES);
-    if (found === undefined || found.length < length) throw missingStorage(where, key, length, found?.length);
+    if (file === undefined || file.sizeBytes < length)
+      throw missingStorage(where, key, length, file?.sizeBytes);
+    const found = known.get(key) ?? readStorage(file);
     known.set(key, found);
     return found;
   };

@@ -9,6 +9,8 @@ const DEFLATED = 8;
 export interface ArchiveFile {
   readonly name: string;
   readonly sizeBytes: number;
+  /** Reading it takes memory beyond that of the archive. */
+  readonly isPacked: boolean;
   /** Throws UserError where it is larger than `mostBytes`, packed in an unknown way, or damaged. */
   read(mostBytes: number): Uint8Array;
 }
@@ -43,6 +45,7 @@ function archiveFile(archive: Buffer, entry: Entry, start: number, where: string
   return {
     name,
     sizeBytes,
+    isPacked: compressionMethod !== STORED,
     read(mostBytes) {
       if (sizeBytes > mostBytes) fail(`must have ${mostBytes} bytes at most`, `it has ${sizeBytes}`);
       if (entry.isEncrypted()) fail('must not be encrypted', 'it is');
@@ -51,7 +54,10 @@ function archiveFile(archive: Buffer, entry: Entry, start: number, where: string
       const content = unpack(packed, compressionMethod, sizeBytes, fail);
       if (content.length !== sizeBytes) fail(`must have ${sizeBytes} bytes`, `it has ${content.length}`);
       if (crc32(content) !== entry.crc32)
-        fail('must have the checksum that the archive states', 'it has another; the file is damaged');
+        fail(
+          'must have the checksum that the archive states',
+          'it has another; the file is damaged, or was saved without checksums',
+        );
       return content;
     },
   };

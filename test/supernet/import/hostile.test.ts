@@ -104,6 +104,18 @@ describe('hostile checkpoints', () => {
   it('does not unpack what states a wrong or an enormous size', async () => {
     const bomb = writeZip([{ name: 'a/data.pkl', bytes: Buffer.alloc(2 ** 27), deflate: true }]);
     expect(await readAll(bomb)).toContain('bytes at most');
+    const storages = Array.from({ length: 3 }, () => new WrittenTensor(floatStorage([1]), [1]));
+    const parts = torchParts(new Map(storages.map((tensor, i) => [`t${i}`, tensor])));
+    const large = Buffer.alloc(2 ** 27);
+    const packed = await readStateDict(
+      writeZip(
+        parts.map((part) => (part.name.includes('/data/') ? { ...part, bytes: large, deflate: true } : part)),
+      ),
+      'w.pth',
+    );
+    packed.get('t0')!.read();
+    packed.get('t1')!.read();
+    expect(() => packed.get('t2')!.read()).toThrow('bytes at most');
     const liar = writeZip([{ name: 'a/data.pkl', bytes: Buffer.alloc(2 ** 20), deflate: true }]);
     liar.writeUInt32LE(16, liar.indexOf('PK\x01\x02') + 24);
     expect(await readAll(liar)).toContain('must unpack to 16 bytes');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SearchSpace } from '../../../src/space/space.js';
-import { foreignTensors, importWeights } from '../../../src/supernet/import/importWeights.js';
+import { foreignTensors, importWeights, TensorMismatch } from '../../../src/supernet/import/importWeights.js';
 import { encodeSafetensors } from '../../../src/supernet/safetensors.js';
 import { storedParameters } from '../../../src/supernet/weights.js';
 import { foreignState } from '../../support/foreignSupernet.js';
@@ -30,7 +30,7 @@ const load = (state: ReadonlyMap<string, Writable>, of = space): ReturnType<type
 /** Rejects with a message; its lines. */
 async function problems(state: ReadonlyMap<string, Writable>): Promise<string[]> {
   const error: unknown = await load(state).catch((e: unknown) => e);
-  expect(error).toHaveProperty('name', 'UserError');
+  expect(error).toBeInstanceOf(TensorMismatch);
   return (error as Error).message
     .split('\n')
     .slice(1)
@@ -99,8 +99,7 @@ describe('importWeights', () => {
   it('names space, width and classes where another supernet is in the file', async () => {
     const wide = disturbedWeights(tinyResnet(), 'import');
     const error: unknown = await load(foreignState(tinyResnet(), wide)).catch((e: unknown) => e);
-    expect((error as Error).message).toContain('space "small" (width 1, 4 classes)');
-    expect((error as Error).message.split('\n').length).toBeLessThan(50);
+    expect((error as Error).message).toContain('space "small" (width 1, 4 classes); ');
   });
 
   it('does not take memory for shapes that nobody wants', async () => {
