@@ -8,8 +8,9 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { unknownName, UserError } from '../util/errors.js';
 import { readJson, validate } from '../util/files.js';
+import { classifierBlock, convBlock } from './families/commonBlocks.js';
 import { Layers } from './families/layers.js';
-import { classifierBlock, convBlock, mbconvBlock } from './families/mbconvBlocks.js';
+import { mbconvBlock } from './families/mbconvBlocks.js';
 import type { BlockSpec, ImageShape, Network } from './network.js';
 
 const positive = z.number().int().positive();

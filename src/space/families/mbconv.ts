@@ -7,8 +7,9 @@ import type { Architecture } from '../architecture.js';
 import type { SpaceFamily, SpaceParameters } from '../family.js';
 import type { Gene } from '../gene.js';
 import { makeDivisible, type BlockSpec, type ImageShape } from '../network.js';
+import { classifierBlock, convBlock } from './commonBlocks.js';
 import { builtBlocks, Layers } from './layers.js';
-import { classifierBlock, convBlock, mbconvBlock, type Mbconv } from './mbconvBlocks.js';
+import { mbconvBlock, type Mbconv } from './mbconvBlocks.js';
 import { activation, choices, depths, kernels } from './schemas.js';
 
 const schema = z.strictObject({

@@ -13,8 +13,8 @@ import {
   type ImageShape,
   type LayerSpec,
 } from '../network.js';
+import { classifierBlock, convBlock } from './commonBlocks.js';
 import { activationLayer, builtBlocks, chainBlock, Layers, shapeKey } from './layers.js';
-import { classifierBlock, convBlock } from './mbconvBlocks.js';
 import { activation, addedDepths, choices, kernel } from './schemas.js';
 
 const schema = z.strictObject({
