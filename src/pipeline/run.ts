@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDataset, parseDatasetSpec } from '../data/index.js';
 import { createLoader, type Loader } from '../data/loader.js';
-import type { DatasetSource, OnCorrupt } from '../data/dataset.js';
+import type { Dataset, DatasetSource, OnCorrupt } from '../data/dataset.js';
 import type { SearchSpace } from '../space/space.js';
 import { CHECKPOINT_FILE, loadCheckpoint } from '../supernet/checkpoint.js';
 import type { SupernetWeights } from '../supernet/weights.js';
@@ -43,6 +43,13 @@ export async function openRun(folder: string): Promise<SupernetRun> {
   return { folder, space, weights, weightsSha256, data: data as DatasetSource | null };
 }
 
+export interface LoaderSettings {
+  readonly batchSize: number;
+  readonly seed: number;
+  readonly workers?: number;
+  readonly logger?: Logger;
+}
+
 /**
  * The loader for a run: of `spec` (`NAME[:PATH]`) or else of the data it was trained on. `onCorrupt` overrides what the
  * source says. Throws UserError where the data do not fit the space, saying how.
@@ -50,21 +57,28 @@ export async function openRun(folder: string): Promise<SupernetRun> {
 export async function openLoader(
   space: SearchSpace,
   spec: string | DatasetSource | null | undefined,
-  {
-    onCorrupt,
-    ...options
-  }: {
-    batchSize: number;
-    seed: number;
-    workers?: number;
-    logger?: Logger;
-    onCorrupt?: OnCorrupt | undefined;
-  },
+  { onCorrupt, ...settings }: LoaderSettings & { readonly onCorrupt?: OnCorrupt | undefined },
 ): Promise<Loader> {
+  return fittingLoader(space, await openData(spec, onCorrupt), settings);
+}
+
+/** The data set of `spec`. Throws UserError where there is none. */
+export async function openData(
+  spec: string | DatasetSource | null | undefined,
+  onCorrupt: OnCorrupt | undefined,
+): Promise<Dataset> {
   if (spec === undefined || spec === null)
     throw new UserError('Cannot open the data set: none is known for this run; give one with --data');
   const source = typeof spec === 'string' ? parseDatasetSpec(spec) : spec;
-  const dataset = await openDataset(onCorrupt === undefined ? source : { ...source, onCorrupt });
+  return openDataset(onCorrupt === undefined ? source : { ...source, onCorrupt });
+}
+
+/** Throws UserError where the data do not fit the space, saying how. */
+export async function fittingLoader(
+  space: SearchSpace,
+  dataset: Dataset,
+  settings: LoaderSettings,
+): Promise<Loader> {
   const { classes, inputChannels } = space.parameters;
   if (dataset.classes.length !== classes) {
     throw new UserError(
@@ -76,7 +90,7 @@ export async function openLoader(
       `Cannot use data set "${dataset.name}" with space "${space.name}": the space takes images of ${inputChannels} channels, the data set has ${dataset.imageChannels}`,
     );
   }
-  return createLoader({ dataset, ...options });
+  return createLoader({ dataset, ...settings });
 }
 
 /** Scores subnets of a run. */

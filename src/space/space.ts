@@ -2,11 +2,12 @@
 import { z } from 'zod';
 import { unknownName, UserError } from '../util/errors.js';
 import { validate } from '../util/files.js';
-import type { Architecture } from './architecture.js';
+import { architectureFileSchema, fromFile, toFile, type Architecture } from './architecture.js';
 import { families } from './families/index.js';
 import type { SpaceParameters } from './family.js';
 import { geneLabel, geneValue, isActive, type Gene } from './gene.js';
 import type { Network } from './network.js';
+import { onlyGenes, staticNetwork } from './only.js';
 
 const positive = z.number().int().positive();
 
@@ -23,6 +24,8 @@ export const spaceFileSchema = z.strictObject({
   dropout: z.number().min(0).max(0.99),
   batchNorm: z.strictObject({ epsilon: z.number().positive(), momentum: z.number().min(0).max(1) }),
   network: z.unknown(),
+  /** The space holds this network alone, with nothing elastic about it: a subnet that is trained on by itself. */
+  only: architectureFileSchema.optional(),
 });
 export type SpaceFile = z.infer<typeof spaceFileSchema>;
 
@@ -108,10 +111,13 @@ export function createSpace(
   if (family === undefined) throw unknownName('family of networks', file.family, [...families.keys()]);
   const definition = validate(file.network, family.schema, `${where}, key "network"`);
   const parameters: SpaceParameters = file;
-  const genes: Gene[] = [
+  const allGenes: Gene[] = [
     { list: 'imageSize', index: 0, choices: file.imageSizes, group: 'resolution' },
     ...family.genes(definition),
   ];
+  const only = file.only && fromFile(file.only);
+  if (only !== undefined) requireOnly(allGenes, only, file.name, where);
+  const genes = only === undefined ? allGenes : onlyGenes(allGenes, only);
   const ascending = file.imageSizes.every((size, i) => i === 0 || size > file.imageSizes[i - 1]!);
   if (!ascending) throw new UserError(`Cannot use ${where} at "imageSizes": sizes must ascend`);
   return {
@@ -124,7 +130,31 @@ export function createSpace(
     network(arch) {
       checkArchitecture(genes, arch, file.name);
       const blocks = family.blocks(definition, parameters, arch);
-      return { input: blocks[0]!.input, classes: parameters.classes, blocks };
+      const network = { input: blocks[0]!.input, classes: parameters.classes, blocks };
+      return only === undefined ? network : staticNetwork(network);
     },
   };
+}
+
+function requireOnly(genes: readonly Gene[], only: Architecture, name: string, where: string): void {
+  try {
+    checkArchitecture(genes, only, name);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new UserError(`Cannot use ${where} at "only": ${cause.message}`, { cause });
+  }
+}
+
+/**
+ * The space of one architecture of `space`: its network is that of `extractSubnet`'s tensors. Throws RangeError where
+ * `arch` is not in the space.
+ */
+export function spaceOfOne(
+  space: SearchSpace,
+  arch: Architecture,
+  overrides: Pick<SpaceOverrides, 'classes'> = {},
+): SearchSpace {
+  checkArchitecture(space.genes, arch, space.name);
+  const canonical = architectureOf(onlyGenes(space.genes, arch), ({ choices }) => choices[0]!);
+  return createSpace({ ...space.file, only: toFile(canonical) }, overrides);
 }

@@ -1,28 +1,12 @@
 /** Subnets cut out of the supernet as networks of their own. */
 import { blockLayers, blockParameters, networkParameters, transformSuffix } from '../space/parameters.js';
-import { kernelChain, type BlockSpec, type LayerSpec, type Network } from '../space/network.js';
+import { kernelChain, type BlockSpec, type Network } from '../space/network.js';
+import { staticBlock, staticNetwork } from '../space/only.js';
 import { formatShape, sameShape, type Tensor } from '../util/tensor.js';
 import { activeKernel } from './kernelTransform.js';
 import { subnetTensors } from './slicing.js';
 
-/** The layer with nothing elastic about it: the active kernel is the stored one. */
-function staticLayer(layer: LayerSpec): LayerSpec {
-  return layer.kind === 'conv' ? { ...layer, kernelChoices: [layer.kernel], kernelTransform: false } : layer;
-}
-
-function staticBlock(block: BlockSpec): BlockSpec {
-  const { shortcut } = block;
-  return {
-    ...block,
-    layers: block.layers.map(staticLayer),
-    shortcut: typeof shortcut === 'string' ? shortcut : shortcut.map(staticLayer),
-  };
-}
-
-/** The same network without elastic kernels: the one whose tensors `extractSubnet` gives. */
-export function staticNetwork(network: Network): Network {
-  return { ...network, blocks: network.blocks.map(staticBlock) };
-}
+export { staticNetwork };
 
 /** Names of the batch-norm statistics of a network, in order. */
 export function statisticsOf(network: Network): string[] {

@@ -53,7 +53,7 @@ export function zeroTensors(parameters: readonly ParameterSpec[]): SupernetWeigh
 }
 
 /** Weight of the dense layer that ends in logits, or undefined. */
-function classifierWeight({ blocks }: Network): string | undefined {
+export function classifierWeight({ blocks }: Network): string | undefined {
   const block = blocks[blocks.length - 1];
   const layer = block?.layers[block.layers.length - 1];
   return block && layer?.kind === 'linear' ? `${block.name}.${layer.name}.weight` : undefined;

@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { scheduleSchema } from './schedule.js';
 
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hexadecimal');
+
 export const positionSchema = z.strictObject({
   format: z.literal('ofakit.training/1'),
   /** The whole schedule, so that a run means the same whatever becomes of the preset. */
@@ -10,6 +12,8 @@ export const positionSchema = z.strictObject({
   epochsScale: z.number().positive(),
   batchSize: z.number().int().positive(),
   stepsPerEpoch: z.number().int().positive(),
+  /** SHA-256 of the file that the first weights came from; null where they were initialised from the seed. */
+  init: sha256.nullable().default(null),
   /** Steps done, of the whole run. */
   step: z.number().int().nonnegative(),
   totalSteps: z.number().int().positive(),
@@ -32,6 +36,6 @@ export const importedPositionSchema = z.strictObject({
   from: z.literal('ofa-pytorch'),
   /** Name of the file, without its folder. */
   file: z.string(),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hexadecimal'),
+  sha256,
 });
 export type ImportedPosition = z.infer<typeof importedPositionSchema>;

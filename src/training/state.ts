@@ -140,6 +140,11 @@ async function loadTeacher(
   return decodeSafetensors(bytes, path).tensors;
 }
 
+/** Of the file that would hold them. */
+export function tensorsSha256(tensors: SupernetWeights): string {
+  return sha256(encodeSafetensors(tensors));
+}
+
 /** Throws UserError naming the first setting in which a run differs from the command that would go on with it. */
 function requireSameRun(
   folder: string,

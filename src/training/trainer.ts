@@ -22,6 +22,7 @@ import {
   keepTeacher,
   openState,
   saveState,
+  tensorsSha256,
   trainableParameters,
   type RunIdentity,
   type TrainingState,
@@ -43,6 +44,8 @@ export interface TrainingOptions {
   readonly epochsScale?: number;
   /** Weights to begin with; initialised from the seed unless given. */
   readonly initialWeights?: SupernetWeights;
+  /** What a run remembers of where `initialWeights` came from: of their file. Default: of themselves. */
+  readonly initialWeightsSha256?: string;
   /**
    * Scores a subnet of these weights, as they are when it is asked, on validation data; without, no validation. Called
    * again when a phase replaces the weights.
@@ -78,9 +81,11 @@ export async function trainSupernet(options: TrainingOptions): Promise<TrainingR
   const plans = planSchedule(schedule, stepsPerEpoch, epochsScale);
   const totalSteps = plans.reduce((sum, { steps }) => sum + steps, 0);
   const { batchSize } = schedule;
-  const settings = { schedule, seed, epochsScale, batchSize, stepsPerEpoch, totalSteps };
+  const { initialWeights, initialWeightsSha256 } = options;
+  const init = initialWeights === undefined ? null : (initialWeightsSha256 ?? tensorsSha256(initialWeights));
+  const settings = { schedule, seed, epochsScale, batchSize, stepsPerEpoch, totalSteps, init };
   const identity = { folder, space, data: loader.dataset.source, settings };
-  const state = await openState(identity, options.initialWeights);
+  const state = await openState(identity, initialWeights);
   await rewindMetrics(join(folder, METRICS_FILE), state.position.step);
   await new Trainer(options, identity, state).train(plans);
   const { weights, weightsSha256, position } = state;

@@ -1,5 +1,6 @@
 /** Scores of a few subnets while a supernet trains: its largest, its smallest, and some random ones, always the same. */
 import { toFile, type Architecture } from '../space/architecture.js';
+import { architectureKey } from '../space/canonical.js';
 import { sampleArchitecture } from '../space/sampling.js';
 import type { SearchSpace } from '../space/space.js';
 import { createRandom } from '../util/random.js';
@@ -8,13 +9,15 @@ import type { Score } from './score.js';
 
 const RANDOM_SUBNETS = 2;
 
-/** Subnets by the name they have in metrics. */
+/** Subnets by the name they have in metrics; of a space of one network that one alone. */
 export function validationSubnets(space: SearchSpace, seed: number): [string, Architecture][] {
+  const { largest, smallest, genes } = space;
+  if (architectureKey(genes, largest) === architectureKey(genes, smallest)) return [['largest', largest]];
   const random = Array.from({ length: RANDOM_SUBNETS }, (_, i): [string, Architecture] => [
     `random ${i}`,
-    sampleArchitecture(space.genes, createRandom(seed, 'validation', i)),
+    sampleArchitecture(genes, createRandom(seed, 'validation', i)),
   ]);
-  return [['largest', space.largest], ['smallest', space.smallest], ...random];
+  return [['largest', largest], ['smallest', smallest], ...random];
 }
 
 /** A line of metrics for each subnet. */

@@ -74,7 +74,7 @@ const schemaOf = (schema: z.ZodType): JsonSchema =>
 /** Heading, schema, and which of its keys have a section of their own. */
 const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['Architecture', architectureFileSchema],
-  ['Search space', spaceFileSchema],
+  ['Search space', spaceFileSchema, ['only']],
   ...[...families.values()].map(({ name, schema }) => [`Family ${name}`, schema] as const),
   ['Schedule', scheduleSchema],
   ['Device profile', deviceProfileSchema],

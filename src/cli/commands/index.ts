@@ -5,6 +5,7 @@ import { cost } from './cost.js';
 import { device } from './device.js';
 import { evaluate } from './eval.js';
 import { exportCommand } from './export.js';
+import { finetune } from './finetune.js';
 import { importCommand } from './import.js';
 import { latency } from './latency.js';
 import { measure } from './measure.js';
@@ -30,6 +31,7 @@ export const commands: readonly Register[] = [
   search,
   specialize,
   exportCommand,
+  finetune,
   verify,
   report,
 ];

@@ -15,6 +15,7 @@ import {
 interface TrainOptions extends SpaceOptions {
   readonly data: string;
   readonly out: string;
+  readonly init?: string;
   readonly schedule: string;
   readonly epochsScale: number;
   readonly seed: number;
@@ -32,6 +33,7 @@ export const train: Register = (program, context) => {
       'data set: mnist, fashion-mnist[:FOLDER], cifar10:FOLDER, imagefolder:FOLDER',
     )
     .requiredOption('--out <run>', 'folder of the run')
+    .option('--init <run>', 'a run, or a safetensors file, whose weights to start from')
     .option('--schedule <schedule>', 'progressive, sandwich, random, or a file', 'progressive')
     .option(
       '--epochs-scale <factor>',
@@ -68,6 +70,7 @@ export const train: Register = (program, context) => {
         seed: options.seed,
         epochsScale: options.epochsScale,
         validateEveryEpochs: options.validateEvery,
+        ...(options.init === undefined ? {} : { init: options.init }),
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.workers === undefined ? {} : { workers: options.workers }),
         ...(options.onCorrupt === undefined ? {} : { onCorrupt: options.onCorrupt }),

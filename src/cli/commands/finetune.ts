@@ -1,0 +1,110 @@
+import type { Command } from 'commander';
+import type { OnCorrupt } from '../../data/dataset.js';
+import { UsageError } from '../../util/errors.js';
+import { formatRows } from '../console.js';
+import {
+  integer,
+  number,
+  onCorruptOption,
+  percent,
+  seedOption,
+  skippedLine,
+  type Register,
+} from '../context.js';
+import { formatVerification } from './export.js';
+
+interface FinetuneOptions {
+  readonly supernet: string;
+  readonly arch?: string;
+  readonly data?: string;
+  readonly out: string;
+  readonly epochs: number;
+  readonly learningRate: number;
+  readonly batchSize: number;
+  readonly calibrationImages: number;
+  readonly threads?: number;
+  readonly workers?: number;
+  readonly onCorrupt?: OnCorrupt;
+  readonly seed: number;
+}
+
+export const finetune: Register = (program, context) => {
+  program
+    .command('finetune')
+    .description(
+      'train a subnet on by itself, also onto another data set, and export it; the same command goes on',
+    )
+    .argument('[model]', 'an exported file of the subnet, in place of --arch')
+    .requiredOption('--supernet <run>', 'folder of a run')
+    .option('--arch <arch>', 'an architecture: JSON, a file, "largest" or "smallest"')
+    .option('--data <data>', 'data set (default: the one the run was trained on)')
+    .requiredOption('--out <run>', "folder of the network's own run, and of model.onnx")
+    .option('--epochs <n>', 'passes over the training images', number('epochs', { above: 0 }), 10)
+    .option(
+      '--learning-rate <rate>',
+      'greatest rate, for a batch of 64 images',
+      number('learning-rate', { above: 0 }),
+      0.01,
+    )
+    .option('--batch-size <n>', 'images a step', integer('batch-size', 1), 64)
+    .option(
+      '--calibration-images <n>',
+      'training images for batch-norm statistics',
+      integer('calibration-images', 1),
+      2000,
+    )
+    .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
+    .option('--workers <n>', 'threads that prepare images (default: 1)', integer('workers'))
+    .addOption(onCorruptOption('as in training, fail with --data'))
+    .addOption(seedOption())
+    .addHelpText(
+      'after',
+      '\nExample: ofa finetune --supernet runs/digits --arch smallest --data fashion-mnist --out runs/fashion',
+    )
+    .action(async (model: string | undefined, options: FinetuneOptions, self: Command) => {
+      const { supernet, arch, data, out, epochs, learningRate, batchSize, calibrationImages, seed } = options;
+      const text = model ?? arch;
+      if (text === undefined || (model !== undefined && arch !== undefined))
+        throw new UsageError('Cannot finetune: either --arch or an exported file is wanted');
+      const [{ finetune: run }, { openRun }, { modelArchitecture }, { readArchitecture }] = await Promise.all(
+        [
+          import('../../pipeline/finetune.js'),
+          import('../../pipeline/run.js'),
+          import('../../export/modelArchitecture.js'),
+          import('../../space/file.js'),
+        ],
+      );
+      const opened = await openRun(supernet);
+      const read = model === undefined ? readArchitecture : modelArchitecture;
+      const { threads, workers, onCorrupt } = options;
+      const result = await run({
+        run: opened,
+        arch: await read(text, opened.space),
+        folder: out,
+        epochs,
+        learningRate,
+        batchSize,
+        seed,
+        evaluation: { calibrationImages },
+        ...(data === undefined ? {} : { data }),
+        ...(threads === undefined ? {} : { threads }),
+        ...(workers === undefined ? {} : { workers }),
+        ...(onCorrupt === undefined ? {} : { onCorrupt }),
+        logger: await context.logger(),
+        signal: context.signal,
+      });
+      const { before, after, onnx, verification, skippedImages } = result;
+      const row = (split: 'validation' | 'test'): string[] => [
+        split,
+        before === null ? '-' : percent(before[split]),
+        percent(after[split]),
+      ];
+      context.result(
+        self,
+        { run: out, ...result },
+        () =>
+          formatRows(['top-1', 'before', 'after'], [row('validation'), row('test')]) +
+          `${onnx}\n${formatVerification(verification)}${skippedLine(skippedImages)}`,
+      );
+    });
+};
