@@ -3,7 +3,7 @@
  * Usage: npx tsx scripts/parity.ts > docs/parity.md (needs ../shared/data/ofa-fixtures).
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { median } from 'simple-statistics';
@@ -108,6 +108,7 @@ async function timings(): Promise<string> {
 }
 
 if (!hasOfaFixtures) throw new Error('../shared/data/ofa-fixtures is not there');
+const load = loadavg()[0]!;
 const tables = { parity: await parityTables(), times: await timings() };
 process.stdout.write(`# Parity with the reference implementation
 
@@ -122,7 +123,7 @@ ${tables.parity}
 
 ## Time
 
-On ${cpus().length} cores of ${cpus()[0]!.model.trim()}, Node.js ${process.versions.node}.
+On ${cpus().length} cores of ${cpus()[0]!.model.trim()}, Node.js ${process.versions.node}; load average before: ${load.toFixed(1)}.
 
 ${tables.times}
 Printed by \`npx tsx scripts/parity.ts\`.
