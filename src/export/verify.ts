@@ -14,6 +14,11 @@ import { structureProblems } from './structure.js';
 export const OPTIMIZATION_LEVELS = ['disabled', 'basic', 'extended', 'all'] as const;
 /** Of the largest |logit|: float32 arithmetic in another order stays well below, a mistake does not. */
 export const DEFAULT_TOLERANCE = 1e-4;
+/**
+ * Likewise, for quantised files: where two ways of computing differ by the last bit before a rounding, their integers
+ * differ by one from there on. What such a file is worth, its accuracy tells.
+ */
+export const INT8_TOLERANCE = 0.15;
 /** Products up to which float64 arithmetic in JavaScript takes about a second. */
 const MAX_REFERENCE_PRODUCTS = 1e8;
 
@@ -22,6 +27,7 @@ export interface VerifyOptions {
   readonly images?: Tensor;
   /** What the file must compute for images, e.g. `supernetLogits`. Default: its own reading by ofakit. */
   readonly expectedLogits?: (images: Tensor) => Promise<Tensor>;
+  /** Of the largest expected |logit|. Default: 1e-4, for quantised files 0.15. */
   readonly tolerance?: number;
   /** What messages call the file. */
   readonly where?: string;
@@ -148,9 +154,10 @@ const largest = ({ data }: Tensor): number => data.reduce((top, v) => Math.max(t
  * all, and for one whose shapes are not those of the images or the expected logits.
  */
 export async function verifyModel(bytes: Uint8Array, options: VerifyOptions = {}): Promise<Verification> {
-  const { tolerance = DEFAULT_TOLERANCE, where = 'the model' } = options;
+  const { where = 'the model' } = options;
   const problems = structureProblems(bytes, where);
   const model = readOnnx(bytes, { batch: options.images?.shape[0] ?? 2, where });
+  const tolerance = options.tolerance ?? (model.quantized ? INT8_TOLERANCE : DEFAULT_TOLERANCE);
   const shape = inputShape(model, where);
   const images = options.images ?? verificationImages(shape);
   checkShape(where, 'images', images, shape);

@@ -28,6 +28,8 @@ export interface ReadModel {
   readonly opset: number;
   /** Inputs and outputs whose first dimension is open in the file. */
   readonly dynamicBatch: boolean;
+  /** Something in it is rounded to integers. */
+  readonly quantized: boolean;
 }
 
 /**
@@ -63,6 +65,7 @@ export function readOnnx(bytes: Uint8Array, options: ReadOptions = {}): ReadMode
     metadata: new Map(model.metadataProps.map(({ key, value }) => [key ?? '', value ?? ''])),
     opset,
     dynamicBatch: reader.dynamicBatch,
+    quantized: (model.graph!.node ?? []).some(({ opType }) => opType === 'QuantizeLinear'),
   };
 }
 
@@ -169,6 +172,8 @@ class GraphReader {
     const name = info.name ?? '';
     const found = this.names.get(name);
     if (found === undefined) throw new UserError(`Cannot read ${this.where}: nothing makes output "${name}"`);
+    if ('quantized' in found)
+      throw new UserError(`Cannot read ${this.where}: output "${name}" must be float32`);
     const value = 'value' in found ? found.value : this.constantValue(name, found.constant);
     const declared = this.shapeOf(info);
     if (!sameShape(declared, value.shape)) {

@@ -4,8 +4,16 @@ import { UserError } from '../../util/errors.js';
 import { onnx, type Onnx } from '../onnxProto.js';
 import { readFloats, readInts, toNumber } from './tensors.js';
 
-/** What a name in the file stands for: a value of the graph, or a constant that no operation has used yet. */
-export type Named = { readonly value: Value } | { readonly constant: Onnx.ITensorProto };
+/** An activation on its way through integers: `value` is what they will be read back as. */
+export interface Quantized {
+  readonly value: Value;
+  readonly scale: number;
+  readonly zeroPoint: number;
+}
+
+/** What a name in the file stands for: a value of the graph, a constant that no operation has used yet, or integers. */
+export type Named =
+  { readonly value: Value } | { readonly constant: Onnx.ITensorProto } | { readonly quantized: Quantized };
 
 /** How one ONNX operator becomes operations of ours. */
 export interface ReadingRule {
@@ -59,6 +67,7 @@ export class ReadingCall {
   /** A tensor operand; constants become those of the graph. */
   value(index: number): Value {
     const found = this.named(index);
+    if ('quantized' in found) throw this.fail(`input ${index} must be float32: it is quantised`);
     return 'value' in found ? found.value : this.constantValue(this.node.input![index]!, found.constant);
   }
 
@@ -67,7 +76,7 @@ export class ReadingCall {
     return this.named(index);
   }
 
-  private constant(index: number, what: string): Onnx.ITensorProto {
+  constant(index: number, what: string): Onnx.ITensorProto {
     const found = this.named(index);
     if ('constant' in found) return found.constant;
     throw this.fail(`${what} must be a constant: it is computed`);

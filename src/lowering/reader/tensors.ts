@@ -23,6 +23,11 @@ export function checkShape(shape: Shape, what: string): void {
 }
 
 const { DataType, DataLocation } = onnx.TensorProto;
+const INTEGERS = new Map<number, typeof Int8Array | typeof Uint8Array | typeof Int32Array>([
+  [DataType.INT8, Int8Array],
+  [DataType.UINT8, Uint8Array],
+  [DataType.INT32, Int32Array],
+]);
 
 function checkPlain(proto: Onnx.ITensorProto, what: string): void {
   if (proto.dataLocation === DataLocation.EXTERNAL)
@@ -70,6 +75,37 @@ export function readInts(proto: Onnx.ITensorProto, what: string): number[] {
   }
   if (raw.length === 0) return listed.map(toNumber);
   return [...new BigInt64Array(Uint8Array.from(raw).buffer)].map(Number);
+}
+
+/** Integers of a quantised tensor, of ONNX type `type`. */
+export interface Integers {
+  readonly type: number;
+  readonly shape: Shape;
+  readonly data: ArrayLike<number>;
+}
+
+/** An int8, uint8 or int32 tensor. Throws UserError for another type, and where data and shape do not fit. */
+export function readIntegers(proto: Onnx.ITensorProto, what: string): Integers {
+  checkPlain(proto, what);
+  const type = proto.dataType ?? 0;
+  const Numbers = INTEGERS.get(type);
+  if (Numbers === undefined)
+    throw new UserError(`Cannot read ${what}: int8, uint8 or int32 is wanted: ${typeName(proto)}`);
+  const shape = (proto.dims ?? []).map(toNumber);
+  checkShape(shape, what);
+  const raw = proto.rawData ?? new Uint8Array();
+  const listed = proto.int32Data ?? [];
+  const length = raw.length > 0 ? raw.length / Numbers.BYTES_PER_ELEMENT : listed.length;
+  if (length !== sizeOf(shape)) {
+    throw new UserError(
+      `Cannot read ${what}: shape ${formatShape(shape)} needs ${sizeOf(shape)} values: the file has ${length}`,
+    );
+  }
+  return {
+    type,
+    shape,
+    data: raw.length > 0 ? new Numbers(Uint8Array.from(raw).buffer) : Numbers.from(listed),
+  };
 }
 
 function typeName({ dataType }: Onnx.ITensorProto): string {
