@@ -6,37 +6,41 @@ import { networkCosts } from '../../src/space/costs.js';
 import { enumerateArchitectures } from '../../src/space/enumerate.js';
 import { sampleArchitecture } from '../../src/space/sampling.js';
 import { createRandom } from '../../src/util/random.js';
-import { shippedSpace, smallSpace } from '../support/spaces.js';
+import { shippedSpace, smallSpace, tinyResnet } from '../support/spaces.js';
 
 const large = shippedSpace('ofa-mbv3');
 
-describe.each([...encodings.keys()])('encoding %s', (name) => {
+const spaces = [large, shippedSpace('ofa-resnet50')];
+const cases = [...encodings.keys()].flatMap((name) => spaces.map((space) => ({ name, space })));
+
+describe.each(cases)('encoding $name of $space.name', ({ name, space }) => {
   it('gives the same vector to architectures of the same network', () => {
-    const encoder = createEncoder(name, large);
+    const encoder = createEncoder(name, space);
     fc.assert(
       fc.property(fc.integer(), (seed) => {
-        const arch = sampleArchitecture(large.genes, createRandom(seed));
+        const arch = sampleArchitecture(space.genes, createRandom(seed));
         const vector = encoder.encode(arch);
         expect(vector.length).toBe(encoder.labels.length);
         expect(vector.every(Number.isFinite)).toBe(true);
-        expect(encoder.encode(canonical(large.genes, arch))).toEqual(vector);
+        expect(encoder.encode(canonical(space.genes, arch))).toEqual(vector);
       }),
       { numRuns: 40 },
     );
   });
 
   it('has a label for every place, each once', () => {
-    const { labels } = createEncoder(name, large);
+    const { labels } = createEncoder(name, space);
     expect(new Set(labels).size).toBe(labels.length);
   });
 });
 
 describe.each(['one-hot', 'ordinal'])('encoding %s', (name) => {
   it('gives different vectors to different networks', () => {
-    const space = smallSpace();
-    const encoder = createEncoder(name, space);
-    const archs = [...enumerateArchitectures(space.genes)];
-    expect(new Set(archs.map((arch) => encoder.encode(arch).join())).size).toBe(archs.length);
+    for (const space of [smallSpace(), tinyResnet()]) {
+      const encoder = createEncoder(name, space);
+      const archs = [...enumerateArchitectures(space.genes)];
+      expect(new Set(archs.map((arch) => encoder.encode(arch).join())).size).toBe(archs.length);
+    }
   });
 
   it('refuses a value that the space does not have', () => {
