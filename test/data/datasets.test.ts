@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -92,7 +93,27 @@ describe('mnist', () => {
   });
 });
 
+/** Debian's package dataset-fashion-mnist puts the real files there. */
+const debianFashion = existsSync('/usr/share/datasets/fashion-mnist');
+
 describe('fashion-mnist', () => {
+  it.skipIf(!debianFashion)('reads the real files of the Debian package dataset-fashion-mnist', async () => {
+    const dataset = await openDataset('fashion-mnist');
+    expect(SPLITS.map((split) => dataset.splitSize(split))).toEqual([54_000, 6_000, 10_000]);
+    const { mean, std } = await dataset.normalisation();
+    const { data } = await dataset.decode('train', 0);
+    expect(data).toHaveLength(784);
+    // The published statistics of the training images.
+    expect(mean[0]).toBeCloseTo(0.286, 2);
+    expect(std[0]).toBeCloseTo(0.353, 2);
+    for (let label = 0; label < 10; label++) {
+      const count = Array.from({ length: 10_000 }, (_, i) => dataset.label('test', i)).filter(
+        (l) => l === label,
+      ).length;
+      expect(count).toBe(1000);
+    }
+  });
+
   it.each([false, true])('reads its IDX files (gz: %s)', async (gz) => {
     const folder = await temporaryFolder();
     const files = fashionFiles(200, 40);
