@@ -5,7 +5,13 @@
 
 // Search spaces and architectures
 export { loadSpace, listSpaces } from './space/presets.js';
-export { createSpace, spaceOfOne, type SearchSpace, type SpaceFile, type SpaceOverrides } from './space/space.js';
+export {
+  createSpace,
+  spaceOfOne,
+  type SearchSpace,
+  type SpaceFile,
+  type SpaceOverrides,
+} from './space/space.js';
 export { describeSpace, type SpaceDescription } from './space/describe.js';
 export { fromFile, toFile, type Architecture, type ArchitectureFile } from './space/architecture.js';
 export { parseArchitecture, readArchitecture } from './space/file.js';
@@ -26,7 +32,11 @@ export type { Dataset, DatasetSource, Split } from './data/dataset.js';
 export { createRuntime, type Runtime } from './pipeline/runtime.js';
 export { train, type TrainRequest } from './pipeline/train.js';
 export { finetune, type FinetuneRequest, type FinetunedNetwork } from './pipeline/finetune.js';
-export { importSupernet, type ImportRequest, type ImportedSupernet } from './pipeline/import.js';
+export {
+  importSupernet,
+  type ImportRequest as SupernetImportRequest,
+  type ImportedSupernet,
+} from './pipeline/import.js';
 export { openRun, openLoader, createEvaluator, type SupernetRun } from './pipeline/run.js';
 export { loadSchedule, scheduleSchema, type Schedule, type ScheduleFile } from './training/schedule.js';
 export { trainSupernet, type TrainingOptions, type TrainingResult } from './training/trainer.js';
