@@ -20,8 +20,9 @@ const MOST_PICKLE_BYTES = 64 * 2 ** 20;
 /** Of packed storages, together; PyTorch never packs any. */
 const MOST_UNPACKED_BYTES = 2 ** 28;
 const ZIP_START = Buffer.from('PK\x03\x04', 'latin1');
-/** The first pickle of the format before 1.6: the number below. */
-const LEGACY_START = Buffer.from('80028a0a6cfc9c46f9206aa850192e', 'hex');
+/** The first pickle of the format before 1.6, without its protocol: the number below. */
+const LEGACY_START = Buffer.from('8a0a6cfc9c46f9206aa850192e', 'hex');
+const LEGACY_START_AT = 2;
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_PROTOCOL = 1001;
 
@@ -33,13 +34,13 @@ export interface TorchFile {
 
 /** Whether a file starts like one that `torch.save` wrote. */
 export function isTorchFile(bytes: Uint8Array): boolean {
-  return startsWith(bytes, ZIP_START) || startsWith(bytes, LEGACY_START);
+  return startsWith(bytes, ZIP_START) || isLegacy(bytes);
 }
 
 /** Throws UserError naming `where` for files that are damaged, or that would have code run to be read. */
 export async function readTorchFile(bytes: Uint8Array, where: string): Promise<TorchFile> {
   if (startsWith(bytes, ZIP_START)) return readZipFormat(bytes, where);
-  if (startsWith(bytes, LEGACY_START)) return readLegacyFormat(bytes, where);
+  if (isLegacy(bytes)) return readLegacyFormat(bytes, where);
   throw new UserError(
     `Cannot read ${where}: a file that torch.save wrote is wanted: it starts with bytes ${Buffer.from(bytes.subarray(0, 8)).toString('hex')}`,
   );
@@ -47,6 +48,10 @@ export async function readTorchFile(bytes: Uint8Array, where: string): Promise<T
 
 function startsWith(bytes: Uint8Array, start: Buffer): boolean {
   return start.equals(bytes.subarray(0, start.length));
+}
+
+function isLegacy(bytes: Uint8Array): boolean {
+  return startsWith(bytes.subarray(LEGACY_START_AT), LEGACY_START);
 }
 
 async function readZipFormat(bytes: Uint8Array, where: string): Promise<TorchFile> {
@@ -80,7 +85,10 @@ async function readZipFormat(bytes: Uint8Array, where: string): Promise<TorchFil
   return { value, read: (tensor) => readTorchTensor(tensor, bytesOf, littleEndian) };
 }
 
-/** Pickles of the magic number, the format's version, the system, the value, and the storages' keys; then the storages. */
+/**
+ * Pickles of the magic number, the format's version, the system, the value, and the storages' keys; then the storages, which
+ * are little-endian whatever machine wrote them (`torch/csrc/generic/serialization.cpp`).
+ */
 function readLegacyFormat(bytes: Uint8Array, where: string): TorchFile {
   const reader = new ByteReader(bytes, where);
   const widths = new Map<string, number>();
@@ -88,7 +96,6 @@ function readLegacyFormat(bytes: Uint8Array, where: string): TorchFile {
   const [magic, protocol, system] = [next(), next(), next()];
   if (magic !== LEGACY_MAGIC || protocol !== LEGACY_PROTOCOL || !isDict(system))
     reader.fail('a file that torch.save wrote is wanted', 'it is not; save it again with a newer PyTorch');
-  const littleEndian = !isDict(system) || system.get('little_endian') !== false;
   const value = next();
   const keys = next();
   const storages = new Map<string, Uint8Array>();
@@ -102,7 +109,7 @@ function readLegacyFormat(bytes: Uint8Array, where: string): TorchFile {
     if (found === undefined || found.length < length) throw missingStorage(where, key, length, found?.length);
     return found;
   };
-  return { value, read: (tensor) => readTorchTensor(tensor, bytesOf, littleEndian) };
+  return { value, read: (tensor) => readTorchTensor(tensor, bytesOf, true) };
 }
 
 function missingStorage(where: string, key: string, wanted: number, found: number | undefined): UserError {

@@ -12,6 +12,7 @@ import {
   WrittenCall,
   WrittenTensor,
   type Writable,
+  type ZipPart,
 } from '../../support/torchFile.js';
 
 const state = new Map<string, Writable>([
@@ -44,6 +45,13 @@ async function readAll(bytes: Uint8Array): Promise<string> {
     expect(error.message).toContain('w.pth');
     return error.message;
   }
+}
+
+/** Changes the unpacked size that an archive's directory states of a part. */
+function stateSize(archive: Buffer, name: string, sizeBytes: number): Buffer {
+  const DIRECTORY_ENTRY_BYTES = 46;
+  archive.writeUInt32LE(sizeBytes, archive.lastIndexOf(name) - DIRECTORY_ENTRY_BYTES + 24);
+  return archive;
 }
 
 const withPickle = (pickle: Uint8Array): Buffer =>
@@ -102,23 +110,20 @@ describe('hostile checkpoints', () => {
   });
 
   it('does not unpack what states a wrong or an enormous size', async () => {
-    const bomb = writeZip([{ name: 'a/data.pkl', bytes: Buffer.alloc(2 ** 27), deflate: true }]);
-    expect(await readAll(bomb)).toContain('bytes at most');
-    const storages = Array.from({ length: 3 }, () => new WrittenTensor(floatStorage([1]), [1]));
-    const parts = torchParts(new Map(storages.map((tensor, i) => [`t${i}`, tensor])));
-    const large = Buffer.alloc(2 ** 27);
-    const packed = await readStateDict(
-      writeZip(
-        parts.map((part) => (part.name.includes('/data/') ? { ...part, bytes: large, deflate: true } : part)),
-      ),
-      'w.pth',
-    );
-    packed.get('t0')!.read();
-    packed.get('t1')!.read();
-    expect(() => packed.get('t2')!.read()).toThrow('bytes at most');
-    const liar = writeZip([{ name: 'a/data.pkl', bytes: Buffer.alloc(2 ** 20), deflate: true }]);
-    liar.writeUInt32LE(16, liar.indexOf('PK\x01\x02') + 24);
+    const some = Buffer.alloc(1000);
+    const deflated = (name: string): ZipPart => ({ name, bytes: some, deflate: true });
+    const bomb = stateSize(writeZip([deflated('a/data.pkl')]), 'a/data.pkl', 2 ** 27);
+    expect(await readAll(bomb)).toContain('must have 67108864 bytes at most');
+    const liar = stateSize(writeZip([deflated('a/data.pkl')]), 'a/data.pkl', 16);
     expect(await readAll(liar)).toContain('must unpack to 16 bytes');
+
+    // All packed storages together have a limit: the second would have fitted without the first.
+    const tensors = [1, 2].map((x) => new WrittenTensor(floatStorage([x]), [1]));
+    const parts = torchParts(new Map(tensors.map((tensor, i) => [`t${i}`, tensor])));
+    const packed = parts.map((part) => (part.name.includes('/data/') ? deflated(part.name) : part));
+    const file = await readStateDict(stateSize(writeZip(packed), 'archive/data/1', 2 ** 28), 'w.pth');
+    expect(file.get('t0')!.read().data).toHaveLength(1);
+    expect(() => file.get('t1')!.read()).toThrow('bytes at most');
   });
 
   it('does not copy a list as often as a pickle says', async () => {
