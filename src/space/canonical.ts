@@ -8,7 +8,10 @@ export function canonical(genes: readonly Gene[], arch: Architecture): Architect
   return architectureOf(genes, (gene) => (isActive(arch, gene) ? geneValue(arch, gene) : gene.choices[0]!));
 }
 
-/** Equal for two architectures of a space iff they build the same network: values in the genes' order, `-` where inactive. */
+/**
+ * Equal for two architectures of a space iff they build the same network: values in the genes' order, `-` where inactive.
+ * But for choices that a width rounds to the same channels: those count as different ones.
+ */
 export function architectureKey(genes: readonly Gene[], arch: Architecture): string {
   // Joined at once: a search makes a key for every candidate, and strings that grow piece by piece cost it a quarter more.
   const values = new Array<number | string>(genes.length);
