@@ -36,7 +36,7 @@ beforeAll(async () => {
 });
 
 describe('ofa import', () => {
-  it('makes a run that eval, export, accuracy and search take', async () => {
+  it('makes a run that eval, export, accuracy and search take', { timeout: 180_000 }, async () => {
     const run = path('run');
     const imported = await json(importWords(path('w.pth'), run));
     expect(imported).toMatchObject({ run, space: 'mbv3-tiny', tensors: weights.size });
