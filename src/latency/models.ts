@@ -7,23 +7,12 @@ import { inferenceGraph } from '../graph/network.js';
 import { forInference } from '../lowering/passes/forInference.js';
 import { onnxTarget } from '../lowering/onnx.js';
 import type { Architecture } from '../space/architecture.js';
-import type { BlockSpec, LayerSpec } from '../space/network.js';
+import type { BlockSpec } from '../space/network.js';
+import { staticBlock } from '../space/only.js';
 import { blockParameters, type ParameterSpec } from '../space/parameters.js';
 import type { SearchSpace } from '../space/space.js';
 import { createRandom } from '../util/random.js';
 import { tensor, type Tensor } from '../util/tensor.js';
-
-/** Kernels as an exported model has them: at their active size, computed beforehand. */
-function extracted(block: BlockSpec): BlockSpec {
-  const fix = (layer: LayerSpec): LayerSpec =>
-    layer.kind === 'conv' ? { ...layer, kernelChoices: [layer.kernel], kernelTransform: false } : layer;
-  const { shortcut } = block;
-  return {
-    ...block,
-    layers: block.layers.map(fix),
-    shortcut: typeof shortcut === 'string' ? shortcut : shortcut.map(fix),
-  };
-}
 
 /** Weights that keep activations near variance 1; norms that change nothing. */
 function randomTensor({ name, role, shape }: ParameterSpec): Tensor {
@@ -38,7 +27,8 @@ function randomTensor({ name, role, shape }: ParameterSpec): Tensor {
 }
 
 function chainModel(chain: readonly BlockSpec[], batch: number): Uint8Array {
-  const blocks = chain.map(extracted);
+  // Kernels as an exported model has them: at their active size, computed beforehand.
+  const blocks = chain.map(staticBlock);
   const tensors = new Map(
     blocks.flatMap((block) =>
       blockParameters(block, 'used').map(
