@@ -11,7 +11,7 @@ import { writeAtomic } from '../util/files.js';
 import { formatShape, sameShape, type Tensor } from '../util/tensor.js';
 import type { ModelMetadata } from './metadata.js';
 import { buildModel } from './model.js';
-import { runExactly, verifyModel, type Verification } from './verify.js';
+import { requirePassed, runExactly, verifyModel, type Verification } from './verify.js';
 
 export interface Subnet {
   readonly space: SearchSpace;
@@ -116,25 +116,27 @@ export function verifySubnet(
   });
 }
 
-/**
- * Writes the ONNX file of a subnet; only one that computes what the supernet does, at every optimisation level of ONNX
- * Runtime, ever gets to `outPath`. Throws UserError saying what differs, RangeError for tensors or names that do not fit.
- */
-export async function exportSubnet(request: ExportRequest): Promise<ExportResult> {
+/** ONNX of a subnet that computes what the supernet does. Throws UserError saying what differs, calling it `outPath`. */
+export async function verifiedModel(
+  request: ExportRequest,
+): Promise<{ readonly bytes: Uint8Array; readonly verification: Verification }> {
   const { outPath, tolerance } = request;
   const bytes = subnetModel(request);
   const verification = await verifySubnet(bytes, request, {
     where: outPath,
     ...(tolerance === undefined ? {} : { tolerance }),
   });
-  if (!verification.passed) {
-    const bad = verification.paths
-      .filter(({ passed }) => !passed)
-      .map(({ path, relativeDifference }) => `${path} differs by ${relativeDifference.toExponential(1)}`);
-    throw new UserError(
-      `Cannot export to ${outPath}: the file must compute what the supernet does: ${[...verification.problems, ...bad].join('; ')}`,
-    );
-  }
+  requirePassed(verification, outPath);
+  return { bytes, verification };
+}
+
+/**
+ * Writes the ONNX file of a subnet; only one that computes what the supernet does, at every optimisation level of ONNX
+ * Runtime, ever gets to `outPath`. Throws UserError saying what differs, RangeError for tensors or names that do not fit.
+ */
+export async function exportSubnet(request: ExportRequest): Promise<ExportResult> {
+  const { outPath } = request;
+  const { bytes, verification } = await verifiedModel(request);
   await writeAtomic(outPath, bytes);
   return { path: outPath, sizeBytes: bytes.length, verification };
 }

@@ -192,6 +192,19 @@ export async function verifyModel(bytes: Uint8Array, options: VerifyOptions = {}
   };
 }
 
+/** Throws UserError saying what differs where a model, called `outPath`, did not pass. */
+export function requirePassed({ passed, paths, problems, reference }: Verification, outPath: string): void {
+  if (passed) return;
+  const bad = paths
+    .filter((path) => !path.passed)
+    .map(({ path, relativeDifference }) => `${path} differs by ${relativeDifference.toExponential(1)}`);
+  const wanted =
+    reference === 'own reading' ? 'the same by every way of running it' : 'what the supernet does';
+  throw new UserError(
+    `Cannot export to ${outPath}: the file must compute ${wanted}: ${[...problems, ...bad].join('; ')}`,
+  );
+}
+
 /** Bad properties are among the problems already. */
 function readableMetadata(properties: ReadonlyMap<string, string>): ReadMetadata {
   try {

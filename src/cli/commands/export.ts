@@ -1,7 +1,9 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import type { Int8Result } from '../../pipeline/exportInt8.js';
+import type { RangeMethod } from '../../export/int8/ranges.js';
 import type { Verification } from '../../export/verify.js';
 import { formatRows } from '../console.js';
-import { integer, type Register } from '../context.js';
+import { integer, percent, type Register } from '../context.js';
 
 interface ExportOptions {
   readonly supernet: string;
@@ -10,6 +12,10 @@ interface ExportOptions {
   readonly data?: string;
   readonly batch: number;
   readonly calibrationImages: number;
+  readonly int8?: boolean;
+  readonly int8Images: number;
+  readonly int8Ranges: RangeMethod;
+  readonly int8ReduceRange?: boolean;
 }
 
 export const exportCommand: Register = (program, context) => {
@@ -26,6 +32,25 @@ export const exportCommand: Register = (program, context) => {
       'training images for batch-norm statistics',
       integer('calibration-images', 1),
       2000,
+    )
+    .option('--int8', 'quantise to 8 bits, and compare accuracy, latency and size with the float file')
+    .addOption(
+      new Option('--int8-images <n>', 'training images that ranges of activations are taken from')
+        .default(256)
+        .argParser(integer('int8-images', 1))
+        .implies({ int8: true }),
+    )
+    .addOption(
+      new Option('--int8-ranges <method>', 'how: of all values, of nearly all, or of least squared error')
+        .choices(['min-max', 'percentile', 'mse'] satisfies RangeMethod[])
+        .default('mse')
+        .implies({ int8: true }),
+    )
+    .addOption(
+      new Option(
+        '--int8-reduce-range',
+        'weights of 7 bits, for x86 processors without VNNI (before 2019), whose sums overflow with 8',
+      ).implies({ int8: true }),
     )
     .addHelpText('after', '\nExample: ofa export --supernet runs/digits --arch smallest --out digits.onnx')
     .action(async (options: ExportOptions, self: Command) => {
@@ -52,7 +77,7 @@ export const exportCommand: Register = (program, context) => {
         const evaluator = createEvaluator(run, loader, runtime, {
           calibrationImages: options.calibrationImages,
         });
-        const { path, sizeBytes, verification } = await exportSubnet({
+        const request = {
           space: run.space,
           weights: run.weights,
           arch,
@@ -61,11 +86,32 @@ export const exportCommand: Register = (program, context) => {
           batch: options.batch,
           classes: loader.dataset.classes,
           normalisation: loader.normalisation,
-        });
+        };
+        if (options.int8 === true) {
+          const [{ exportInt8 }, { loadDevice }, { protocolByName }] = await Promise.all([
+            import('../../pipeline/exportInt8.js'),
+            import('../../device/profile.js'),
+            import('../../device/protocol.js'),
+          ]);
+          const result = await exportInt8({
+            ...request,
+            loader,
+            images: options.int8Images,
+            method: options.int8Ranges,
+            reduceRange: options.int8ReduceRange ?? false,
+            device: await loadDevice('local-cpu'),
+            protocol: protocolByName('quick'),
+            seed: 0,
+            logger: await context.logger(),
+          });
+          context.result(self, result, () => formatInt8(result));
+          return;
+        }
+        const { path, sizeBytes, verification } = await exportSubnet(request);
         context.result(
           self,
           { path, sizeBytes, verification },
-          () => `${path}, ${(sizeBytes / 1024).toFixed(0)} KiB\n${formatVerification(verification)}`,
+          () => `${path}, ${kib(sizeBytes)}\n${formatVerification(verification)}`,
         );
       } finally {
         await loader.close();
@@ -73,6 +119,28 @@ export const exportCommand: Register = (program, context) => {
       }
     });
 };
+
+const kib = (bytes: number): string => `${(bytes / 1024).toFixed(0)} KiB`;
+
+function formatInt8({ path, verification, int8 }: Int8Result): string {
+  const { float, quantised, split, agreement, device } = int8;
+  const rows = (
+    [
+      ['float', float],
+      ['int8', quantised],
+    ] as const
+  ).map(([name, { sizeBytes, top1, latencyMs }]) => [
+    name,
+    kib(sizeBytes),
+    percent(top1),
+    latencyMs === null ? 'not measured' : `${latencyMs.toPrecision(3)} ms`,
+  ]);
+  return (
+    `${path}\n${formatVerification(verification)}\n` +
+    formatRows(['', 'size', `top-1, ${split}`, `on ${device}`], rows) +
+    `Both say the same of ${percent(agreement)} of the images\n`
+  );
+}
 
 /** A line for every way the file was run. */
 export function formatVerification({ paths, problems }: Verification): string {

@@ -111,8 +111,9 @@ class Quantizer {
       this.constant(`${own}/quantized`, type, shape, values),
       this.constant(`${own}/scale`, FLOAT, [scales.length], scales),
     ];
-    const zeros = type === INT8 ? new Int8Array(scales.length) : new Int32Array(scales.length);
-    inputs.push(this.constant(`${own}/zero_point`, type, [scales.length], zeros));
+    // Kernels want one for weights, all 0; for biases it would be zeros of 4 bytes that nobody reads.
+    if (type === INT8)
+      inputs.push(this.constant(`${own}/zero_point`, type, [scales.length], new Int8Array(scales.length)));
     return this.add('DequantizeLinear', inputs, `${own}/dequantized`, [
       { name: 'axis', type: onnx.AttributeProto.AttributeType.INT, i: 0 },
     ]);
