@@ -18,7 +18,7 @@ export const DEFAULT_TOLERANCE = 1e-4;
  * Likewise, for quantised files: where two ways of computing differ by the last bit before a rounding, their integers
  * differ by one from there on. What such a file is worth, its accuracy tells.
  */
-export const INT8_TOLERANCE = 0.15;
+export const INT8_TOLERANCE = 0.1;
 /** Products up to which float64 arithmetic in JavaScript takes about a second. */
 const MAX_REFERENCE_PRODUCTS = 1e8;
 
@@ -27,7 +27,7 @@ export interface VerifyOptions {
   readonly images?: Tensor;
   /** What the file must compute for images, e.g. `supernetLogits`. Default: its own reading by ofakit. */
   readonly expectedLogits?: (images: Tensor) => Promise<Tensor>;
-  /** Of the largest expected |logit|. Default: 1e-4, for quantised files 0.15. */
+  /** Of the largest expected |logit|. Default: 1e-4, for quantised files 0.1. */
   readonly tolerance?: number;
   /** What messages call the file. */
   readonly where?: string;

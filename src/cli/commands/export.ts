@@ -49,7 +49,7 @@ export const exportCommand: Register = (program, context) => {
     .addOption(
       new Option(
         '--int8-reduce-range',
-        'weights of 7 bits, for x86 processors without VNNI (before 2019), whose sums overflow with 8',
+        'weights of 7 bits, for x86 processors without VNNI, whose sums overflow with 8',
       ).implies({ int8: true }),
     )
     .addHelpText('after', '\nExample: ofa export --supernet runs/digits --arch smallest --out digits.onnx')

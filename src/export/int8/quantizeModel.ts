@@ -10,8 +10,8 @@ import { planQuantization } from './plan.js';
 
 export interface QuantizeOptions {
   /**
-   * Seven bits for weights. On x86 without VNNI instructions (before 2019) two products of eight bits do not fit the 16
-   * bits they are added in; newer processors and ARM lose accuracy for nothing. Default false.
+   * Seven bits for weights. On x86 without VNNI instructions two products of eight bits do not fit the 16
+   * bits they are added in; others lose accuracy for nothing. Default false.
    */
   readonly reduceRange?: boolean;
 }
