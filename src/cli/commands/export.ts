@@ -1,7 +1,9 @@
 import { Option, type Command } from 'commander';
+import type { ExportResult } from '../../export/exportSubnet.js';
 import type { Int8Result } from '../../pipeline/exportInt8.js';
 import type { RangeMethod } from '../../export/int8/ranges.js';
 import type { Verification } from '../../export/verify.js';
+import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
 import { integer, percent, type Register } from '../context.js';
 
@@ -11,6 +13,7 @@ interface ExportOptions {
   readonly out: string;
   readonly data?: string;
   readonly batch: number;
+  readonly calibrate: boolean;
   readonly calibrationImages: number;
   readonly int8?: boolean;
   readonly int8Images: number;
@@ -33,6 +36,7 @@ export const exportCommand: Register = (program, context) => {
       integer('calibration-images', 1),
       2000,
     )
+    .option('--no-calibrate', "take the supernet's own batch-norm statistics; needs no data set")
     .option('--int8', 'quantise to 8 bits, and compare accuracy, latency and size with the float file')
     .addOption(
       new Option('--int8-images <n>', 'training images that ranges of activations are taken from')
@@ -67,6 +71,20 @@ export const exportCommand: Register = (program, context) => {
       ]);
       const run = await openRun(options.supernet);
       const arch = await readArchitecture(options.arch, run.space);
+      const subnet = {
+        space: run.space,
+        weights: run.weights,
+        arch,
+        outPath: options.out,
+        batch: options.batch,
+      };
+      if (!options.calibrate) {
+        if (options.int8 === true)
+          throw new UsageError('Cannot use --int8 with --no-calibrate: quantising needs data');
+        const result = await exportSubnet(subnet);
+        context.result(self, result, () => formatExport(result));
+        return;
+      }
       const loader = await openLoader(run.space, options.data ?? run.data, {
         batchSize: 1,
         seed: 0,
@@ -78,12 +96,8 @@ export const exportCommand: Register = (program, context) => {
           calibrationImages: options.calibrationImages,
         });
         const request = {
-          space: run.space,
-          weights: run.weights,
-          arch,
+          ...subnet,
           statistics: await evaluator.calibrate(arch),
-          outPath: options.out,
-          batch: options.batch,
           classes: loader.dataset.classes,
           normalisation: loader.normalisation,
         };
@@ -107,12 +121,8 @@ export const exportCommand: Register = (program, context) => {
           context.result(self, result, () => formatInt8(result));
           return;
         }
-        const { path, sizeBytes, verification } = await exportSubnet(request);
-        context.result(
-          self,
-          { path, sizeBytes, verification },
-          () => `${path}, ${kib(sizeBytes)}\n${formatVerification(verification)}`,
-        );
+        const result = await exportSubnet(request);
+        context.result(self, result, () => formatExport(result));
       } finally {
         await loader.close();
         await runtime.dispose();
@@ -141,6 +151,9 @@ function formatInt8({ path, verification, int8 }: Int8Result): string {
     `Both say the same of ${percent(agreement)} of the images\n`
   );
 }
+
+const formatExport = ({ path, sizeBytes, verification }: ExportResult): string =>
+  `${path}, ${kib(sizeBytes)}\n${formatVerification(verification)}`;
 
 /** A line for every way the file was run. */
 export function formatVerification({ paths, problems }: Verification): string {
