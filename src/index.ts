@@ -65,6 +65,9 @@ export { nonDominated, hypervolume } from './search/pareto.js';
 // Export
 export { specialize, type SpecializeRequest, type SpecializedModel } from './pipeline/specialize.js';
 export { exportSubnet, subnetModel, type ExportRequest } from './export/exportSubnet.js';
+export { calibrate, type CalibrationImages } from './export/int8/calibrate.js';
+export { quantizeModel, tensorsToCalibrate, type QuantizeOptions } from './export/int8/quantizeModel.js';
+export { chooseRange, RANGE_METHODS, type RangeMethod } from './export/int8/ranges.js';
 export { verifyModel, type Verification } from './export/verify.js';
 export { quickstart } from './pipeline/quickstart.js';
 export {
