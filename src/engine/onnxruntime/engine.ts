@@ -31,9 +31,11 @@ export async function createOnnxRuntimeEngine(options: OnnxRuntimeOptions = {}):
     // One block for a whole run would be fresh memory every time, and its page faults cost a fifth of a training step.
     enableMemPattern: false,
     logSeverityLevel: 3,
-    // A spinning helper thread takes the core that loaders, other sessions and other processes need: with any of them busy,
-    // steps were up to six times slower (docs/decisions/0002-block-programs.md).
-    extra: { session: { set_denormal_as_zero: '1', intra_op: { allow_spinning: '0' } } },
+    // Helper threads that wait by spinning take the core that loaders, other sessions and other processes need: a busy
+    // machine pays several times over. Not spinning at all costs a quiet one a fifth. Brief spinning costs neither.
+    extra: {
+      session: { set_denormal_as_zero: '1', force_spinning_stop: '1', intra_op: { spin_duration_us: '100' } },
+    },
   };
   return {
     name: `onnxruntime (${target.name}, ${threads} threads)`,
