@@ -57,7 +57,7 @@ async function reportData(results: QuickstartResults): Promise<ReportData> {
       top1: Math.min(1, Math.max(0, top1)),
       architecture: toFile(architecture),
     })),
-    models: models.map(({ onnx, validationTop1: _validation, verification: _verification, ...model }) => ({
+    models: models.map(({ onnx, verification: _verification, ...model }) => ({
       ...model,
       file: basename(onnx),
     })),

@@ -99,6 +99,9 @@ const reportShape = {
         predictedMs: latencyMs,
         measuredMs: latencyMs,
         predictedTop1: z.number(),
+        /** On the same images as `subnets`; pictures compare with those. Default: `measuredTop1`. */
+        validationTop1: top1.optional(),
+        /** On test images. */
         measuredTop1: top1,
         macs: count,
         params: count,

@@ -32,7 +32,10 @@ export function tradeoffChart(data: ReportData, device: string): Chart | undefin
     .map(pair)
     .sort(([a], [b]) => a - b);
   const models = of(data.models).sort((a, b) => a.maxLatencyMs - b.maxLatencyMs);
-  const chosen = models.map(({ measuredMs, measuredTop1 }): [number, number] => [measuredMs, measuredTop1]);
+  const chosen = models.map(({ measuredMs, measuredTop1, validationTop1 }): [number, number] => [
+    measuredMs,
+    validationTop1 ?? measuredTop1,
+  ]);
   const points = [...clouds.flatMap((cloud) => cloud.points), ...front, ...chosen];
   if (points.length === 0) return undefined;
 

@@ -23,7 +23,7 @@ export const tradeoffSection: Section = async ({ data, draw }) => {
     }
     ${
       data.models.some((model) => model.device === device) &&
-      'Diamonds are the chosen models as measured; their labels are the latency limits they were searched for.'
+      'Diamonds are the chosen models as measured on the same validation images; their labels are the latency limits they were searched for. The table has their accuracy on test images.'
     }${thinned}`;
     const numbers =
       front.length > 0 &&
