@@ -18,7 +18,7 @@ import { toFile, type ArchitectureFile } from '../space/architecture.js';
 import { architectureKey } from '../space/canonical.js';
 import { networkCosts } from '../space/costs.js';
 import type { SubnetEvaluator } from '../training/evaluator.js';
-import { InfeasibleError } from '../util/errors.js';
+import { InfeasibleError, UserError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import type { Tensor } from '../util/tensor.js';
 import type { SupernetRun } from './run.js';
@@ -172,6 +172,7 @@ async function judge(
   const fresh = new Map(candidates.filter((c) => !known.has(keyOf(c))).map((c) => [keyOf(c), c]));
   const statistics = new Map<string, Map<string, Tensor>>();
   for (const [key, { architecture }] of fresh) statistics.set(key, await evaluator.calibrate(architecture));
+  const failures: string[] = [];
   const measured = await measureModels(
     device,
     [...fresh].map(([id, { architecture }]) => ({
@@ -190,9 +191,17 @@ async function judge(
       seed,
       label: `Measuring finalists on ${device.name}`,
       logger,
+      onFailure: (_id, reason) => void failures.push(reason),
       ...(signal === undefined ? {} : { signal }),
     },
   );
+  const judged = candidates.some(
+    (candidate) => measured.has(keyOf(candidate)) || known.has(keyOf(candidate)),
+  );
+  if (!judged)
+    throw new UserError(
+      `Cannot measure any candidate on ${device.name}: ${failures[0] ?? 'it gave no result'}`,
+    );
   for (const [key, candidate] of fresh) {
     const measurement = measured.get(key);
     if (measurement === undefined) continue;

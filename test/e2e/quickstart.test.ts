@@ -20,7 +20,7 @@ import { loadDevice } from '../../src/device/profile.js';
 import { protocolByName } from '../../src/device/protocol.js';
 import { fromFile } from '../../src/space/architecture.js';
 import { networkCosts } from '../../src/space/costs.js';
-import { InfeasibleError } from '../../src/util/errors.js';
+import { InfeasibleError, UserError } from '../../src/util/errors.js';
 import { silentLogger, type Logger } from '../../src/util/logger.js';
 
 const fraction = z.number().min(0).max(1);
@@ -133,35 +133,42 @@ describe('quickstart', () => {
     expect(await readFile(join(folder, 'supernet', 'accuracy.jsonl'), 'utf8')).toBe(accuracies);
   }, 300_000);
 
-  it('names the fastest possible where a limit is below anything the space can do', async () => {
+  /** Specialises with a constant accuracy, to see what is refused. */
+  async function specializeFor(device: string, maxLatencyMs: number, out: string): Promise<void> {
     const run = await openRun(join(folder, 'supernet'));
     const loader = await openLoader(run.space, run.data, { batchSize: 64, seed: 0, workers: 0 });
     const runtime = await createRuntime();
-    const out = join(folder, 'impossible');
+    const latency = new LatencyQuery(await readTable(join(folder, 'latency-table.json')));
     try {
-      const request = specialize({
+      await specialize({
         run,
         loader,
-        evaluator: createEvaluator(run, loader, runtime),
+        evaluator: createEvaluator(run, loader, runtime, { calibrationImages: 100 }),
         predictAccuracy: (archs) => archs.map(() => 0.5),
-        targets: [
-          {
-            device: await loadDevice('local-cpu'),
-            latency: new LatencyQuery(await readTable(join(folder, 'latency-table.json'))),
-            maxLatencyMs: [1e-6],
-          },
-        ],
+        targets: [{ device: await loadDevice(device), latency, maxLatencyMs: [maxLatencyMs] }],
         protocol: protocolByName('quick'),
         folder: out,
+        strategy: 'random',
         seed: 0,
         logger: silentLogger,
       });
-      await expect(request).rejects.toThrow(InfeasibleError);
-      await expect(request).rejects.toThrow(/\d ms/);
-      expect(existsSync(out)).toBe(false);
     } finally {
       await loader.close();
       await runtime.dispose();
     }
+  }
+
+  it('names the fastest possible where a limit is below anything the space can do', async () => {
+    const out = join(folder, 'impossible');
+    const request = specializeFor('local-cpu', 1e-6, out);
+    await expect(request).rejects.toThrow(InfeasibleError);
+    await expect(request).rejects.toThrow(/\d ms/);
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it('writes nothing for a device that cannot be measured', async () => {
+    const out = join(folder, 'unreachable');
+    await expect(specializeFor('note10', 1000, out)).rejects.toThrow(UserError);
+    expect(existsSync(out)).toBe(false);
   });
 });
