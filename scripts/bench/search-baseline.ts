@@ -6,13 +6,12 @@
  */
 import { parseArgs } from 'node:util';
 import { accuracyFunction } from '../../src/accuracy/predictor.js';
-import { openLatencyTable, tableExamples } from '../../src/latency/query.js';
+import { latencyFunction, openLatencyTable, tableExamples } from '../../src/latency/query.js';
 import { openAccuracyPredictor } from '../../src/pipeline/accuracy.js';
 import { openRun } from '../../src/pipeline/run.js';
 import { createRuntime } from '../../src/pipeline/runtime.js';
 import { rememberByKey } from '../../src/search/quantity.js';
 import { search } from '../../src/search/search.js';
-import type { Architecture } from '../../src/space/architecture.js';
 import { describeMachine } from './support/machine.js';
 
 const { values, positionals } = parseArgs({
@@ -34,9 +33,7 @@ const table = await openLatencyTable(tablePath);
 const runtime = await createRuntime({ threads: 1 });
 const predictor = await openAccuracyPredictor(run, runtime.inference);
 const predictAccuracy = rememberByKey(space.genes, accuracyFunction(predictor));
-const predictLatencyMs = rememberByKey(space.genes, (archs: readonly Architecture[]) =>
-  archs.map((arch) => table.architecture(arch).latencyMs),
-);
+const predictLatencyMs = rememberByKey(space.genes, latencyFunction(table));
 const sorted = (['fit', 'check'] as const)
   .flatMap((role) => tableExamples(table.table, role))
   .map(({ latencyMs }) => latencyMs)

@@ -1,9 +1,8 @@
 /** What an exported file says about itself: ONNX `metadata_props`, every value JSON. Documented in docs/formats.md. */
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { architectureFileSchema } from '../space/architecture.js';
 import { parseJson } from '../util/files.js';
-import { packagePath } from '../util/scripts.js';
+import { packageVersion } from '../util/scripts.js';
 
 /** Keys of the properties. */
 export const METADATA_KEYS = {
@@ -63,12 +62,6 @@ export interface ModelMetadata {
 
 /** As `ModelMetadata`, with the version that wrote it; what is not there is undefined. */
 export type ReadMetadata = Partial<ModelMetadata> & { readonly version?: string };
-
-/** Version of this package. */
-export function packageVersion(): string {
-  const where = packagePath('package.json');
-  return parseJson(readFileSync(where, 'utf8'), z.looseObject({ version: z.string() }), where).version;
-}
 
 /** The properties to write. */
 export function encodeMetadata(metadata: ModelMetadata): Record<string, string> {

@@ -4,7 +4,8 @@ import { onnxTarget } from '../lowering/onnx.js';
 import { forInference } from '../lowering/passes/forInference.js';
 import type { Network } from '../space/network.js';
 import type { Tensor } from '../util/tensor.js';
-import { encodeMetadata, packageVersion, type ModelMetadata } from './metadata.js';
+import { packageVersion } from '../util/scripts.js';
+import { encodeMetadata, type ModelMetadata } from './metadata.js';
 
 export interface ModelRequest {
   /** Without elastic kernels (`staticNetwork`). */

@@ -94,6 +94,11 @@ export class LatencyQuery {
   }
 }
 
+/** For a search: latencies in ms, in order. Throws as `LatencyQuery.architecture`. */
+export function latencyFunction(query: LatencyQuery): (archs: readonly Architecture[]) => number[] {
+  return (archs) => archs.map((arch) => query.architecture(arch).latencyMs);
+}
+
 /** Throws UserError for a missing or damaged table. */
 export async function openLatencyTable(path: string, method?: string): Promise<LatencyQuery> {
   return new LatencyQuery(await readTable(path), method);

@@ -8,7 +8,7 @@ import { quantileSorted } from 'simple-statistics';
 import { accuracyFunction } from '../accuracy/predictor.js';
 import { loadDevice } from '../device/profile.js';
 import { protocolByName } from '../device/protocol.js';
-import { LatencyQuery, validateTable } from '../latency/query.js';
+import { latencyFunction, LatencyQuery, validateTable } from '../latency/query.js';
 import { rememberByKey } from '../search/quantity.js';
 import { search } from '../search/search.js';
 import { countNetworks } from '../space/enumerate.js';
@@ -22,7 +22,7 @@ import { fitAccuracy, sampleRunAccuracies } from './accuracy.js';
 import { measure } from './measure.js';
 import { createEvaluator, openLoader, openRun } from './run.js';
 import { createRuntime } from './runtime.js';
-import { latencyFunction, specialize } from './specialize.js';
+import { specialize } from './specialize.js';
 import { train } from './train.js';
 import { checkSubnets, writeQuickstartReport } from './quickstartReport.js';
 import {

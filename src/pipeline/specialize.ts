@@ -11,7 +11,7 @@ import type { Protocol } from '../device/protocol.js';
 import type { Loader } from '../data/loader.js';
 import { exportSubnet, subnetModel } from '../export/exportSubnet.js';
 import type { Verification } from '../export/verify.js';
-import type { LatencyQuery } from '../latency/query.js';
+import { latencyFunction, type LatencyQuery } from '../latency/query.js';
 import { rememberByKey, type BatchFunction } from '../search/quantity.js';
 import { search, type SearchConstraints, type SearchSolution } from '../search/search.js';
 import { toFile, type ArchitectureFile } from '../space/architecture.js';
@@ -96,11 +96,6 @@ export async function specialize(request: SpecializeRequest): Promise<Specialize
     }
   }
   return models;
-}
-
-/** For a search: latencies in order. */
-export function latencyFunction(latency: LatencyQuery): BatchFunction {
-  return (archs) => archs.map((arch) => latency.architecture(arch).latencyMs);
 }
 
 async function specializeCell(

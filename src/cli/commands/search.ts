@@ -43,7 +43,7 @@ export const search: Register = (program, context) => {
         { createRuntime },
         { openAccuracyPredictor },
         { findTable },
-        { openLatencyTable },
+        { latencyFunction, openLatencyTable },
         { search: run },
         predictors,
         { toFile },
@@ -72,7 +72,7 @@ export const search: Register = (program, context) => {
         const result = await run({
           space: supernet.space,
           predictAccuracy: predictors.accuracyFunction(predictor),
-          predictLatencyMs: (archs) => archs.map((arch) => latency.architecture(arch).latencyMs),
+          predictLatencyMs: latencyFunction(latency),
           constraints: limits,
           seed: options.seed,
           ...(options.strategy === undefined ? {} : { strategy: options.strategy }),

@@ -59,7 +59,7 @@ const withPickle = (pickle: Uint8Array): Buffer =>
 
 describe('hostile checkpoints', () => {
   it.each([
-    ['os', 'system', ['touch /tmp/ofakit-was-here']],
+    ['os', 'system', ['touch ofakit-was-here']],
     ['builtins', 'eval', ['1']],
     ['posix', 'system', ['true']],
     ['torch', 'load', ['x']],
