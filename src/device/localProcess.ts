@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { UserError } from '../util/errors.js';
 import { validate } from '../util/files.js';
 import { scriptUrl } from '../util/scripts.js';
+import type { Executor } from './executor.js';
 import { localFingerprint } from './fingerprint.js';
 import { runtimeSettings, type RuntimeSettings } from './profile.js';
 import { measureEventSchema, type DeviceTransport, type MeasureEvent, type MeasureJob } from './transport.js';
@@ -92,18 +93,17 @@ function runInChild(
   });
 }
 
-export const localProcess: DeviceTransport = {
-  kind: 'local-process',
-  connect(profile, logger) {
-    validate(profile.transport, transportSchema, `the device profile "${profile.name}", key "transport"`);
-    let settings = runtimeSettings(profile);
+/** This machine as it takes jobs. */
+export const localExecutor: Executor = {
+  connect(wanted, logger) {
+    let settings = wanted;
     if (settings.pin !== null && !canPin(settings.pin)) {
       logger.warn(`Cannot bind to processors ${settings.pin.join(', ')} with taskset: measuring unbound`);
       settings = { ...settings, pin: null };
     }
     if (settings.precision !== 'float32') {
       throw new UserError(
-        `Cannot use device "${profile.name}": a local process measures float32: precision is ${settings.precision}`,
+        `Cannot measure in a local process: it measures float32: precision is ${settings.precision}`,
       );
     }
     const effective = settings;
@@ -112,5 +112,13 @@ export const localProcess: DeviceTransport = {
       run: (job, onEvent, signal) => runInChild({ ...job, settings: effective }, onEvent, signal),
       close: () => Promise.resolve(),
     });
+  },
+};
+
+export const localProcess: DeviceTransport = {
+  kind: 'local-process',
+  connect(profile, logger) {
+    validate(profile.transport, transportSchema, `the device profile "${profile.name}", key "transport"`);
+    return localExecutor.connect(runtimeSettings(profile), logger);
   },
 };
