@@ -33,6 +33,8 @@ export const accuracyLineSchema = z.strictObject({
   ...scoreShape,
   seed: z.number().int(),
   weightsSha256: z.string().min(1),
+  /** Zero-cost proxies by name (src/accuracy/proxies); what could not be computed is absent. */
+  proxies: z.record(z.string().min(1), z.number()).exactOptional(),
 });
 
 /** Of one subnet on a split of a data set. */
@@ -50,6 +52,8 @@ export interface AccuracyRecord extends AccuracyScore {
   readonly split: string;
   readonly seed: number;
   readonly weightsSha256: string;
+  /** Zero-cost proxies by name, where they were computed. */
+  readonly proxies?: Readonly<Record<string, number>>;
 }
 
 /**
@@ -65,6 +69,15 @@ export async function readAccuracies(path: string, space: SearchSpace): Promise<
     if (!records.has(key)) records.set(key, { architecture, ...rest });
   });
   return [...records.values()];
+}
+
+/** Replaces the file by these records; written whole or not at all. */
+export async function writeAccuracies(path: string, records: readonly AccuracyRecord[]): Promise<void> {
+  await writeAtomic(path, records.map((record) => `${JSON.stringify(lineOf(record))}\n`).join(''));
+}
+
+function lineOf({ architecture, ...rest }: AccuracyRecord): z.infer<typeof accuracyLineSchema> {
+  return { format: 'ofakit.accuracy/1', architecture: toFile(architecture), ...rest };
 }
 
 function architectureOfLine(content: unknown, space: SearchSpace, where: string): Architecture {
@@ -126,8 +139,7 @@ export async function sampleAccuracies(options: SampleAccuraciesOptions): Promis
         }
         const score = checkScore(await evaluate(architecture), architecture);
         record = { architecture, split, ...score, seed, weightsSha256 };
-        const { architecture: arch, ...rest } = record;
-        await appendJsonLine(file, { format: 'ofakit.accuracy/1', architecture: toFile(arch), ...rest });
+        await appendJsonLine(file, lineOf(record));
       }
       records.push(record);
       progress.update(records.length, `top-1 ${(100 * record.top1).toFixed(2)} %`);
