@@ -43,7 +43,7 @@ export const averagePool = (b: GraphBuilder, x: Value, attributes: PoolAttribute
   b.one(averagePoolOperation, attributes, x);
 
 /** Input dy; output the gradient of x: every dy shared out equally over its window. */
-const averagePoolGradientOperation: Operation<PoolAttributes & { readonly inputShape: Shape }> = {
+export const averagePoolGradientOperation: Operation<PoolAttributes & { readonly inputShape: Shape }> = {
   name: 'averagePoolGradient',
   shape: ({ inputShape, ...attributes }, inputs) => {
     const y = pooledShape('averagePoolGradient', attributes, inputShape, inputs);

@@ -296,7 +296,7 @@ export const channelSumOperation: Operation<Readonly<Record<string, never>>> = {
 };
 
 /** [C] repeated to [N, C, H, W]. */
-const channelExpandOperation: Operation<{ readonly shape: Shape }> = {
+export const channelExpandOperation: Operation<{ readonly shape: Shape }> = {
   name: 'channelExpand',
   shape: ({ shape }, inputs) => {
     if (inputs[0]!.length !== 1 || inputs[0]![0] !== shape[1])

@@ -77,7 +77,7 @@ export const maxPoolGradientOperation: Operation<PoolAttributes> = {
 };
 
 /** Inputs x, g of one shape; output what g holds where x has its windows' maxima. */
-const maximaOfOperation: Operation<PoolAttributes> = {
+export const maximaOfOperation: Operation<PoolAttributes> = {
   name: 'maximaOf',
   shape: (attributes, inputs) => {
     if (!sameShape(inputs[0]!, inputs[1] ?? []))
