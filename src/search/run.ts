@@ -104,7 +104,7 @@ class Journal {
     rows.forEach((row, i) => {
       const candidate = candidates[row]!;
       const score = sign * scores[i]!;
-      trials[row] = { ...candidate, state: 'feasible', score, ...(costs && { cost: costs[i]! }) };
+      trials[row] = { ...candidate, state: 'feasible', values: [scores[i]!] };
       this.evaluated++;
       const better = score > this.#bestScore;
       const point = costs && { cost: costs[i]!, value: score };
@@ -134,11 +134,17 @@ export async function runSearch(options: RunOptions): Promise<RunResult> {
   if (!(budget >= 1)) throw new RangeError(`Cannot search: the budget must be at least 1: it is ${budget}`);
   const journal = new Journal(options);
   const anchor = strategy.exact ? undefined : await findFeasible(genes, constraints, seed);
-  const running = strategy.create({ genes, seed, budget, ...(anchor && { anchor }) });
+  const running = strategy.create({
+    genes,
+    seed,
+    budget,
+    objectives: [options.objective],
+    ...(anchor && { anchor }),
+  });
   while (journal.evaluated < budget) {
-    const candidates = running.propose(Math.min(BATCH, budget - journal.evaluated));
+    const candidates = await running.propose(Math.min(BATCH, budget - journal.evaluated));
     if (candidates.length === 0) break;
-    running.observe(await journal.evaluate(candidates));
+    await running.observe(await journal.evaluate(candidates));
     progress?.update(journal.evaluated, `best ${journal.best?.objective.toPrecision(5) ?? 'none yet'}`);
     await setImmediate();
   }

@@ -1,27 +1,38 @@
 /**
  * The contract between search and strategies. A strategy proposes candidates and observes what became of them; it knows
- * neither predictors nor constraints, nor who evaluates (after PyGlove, NeurIPS 2020, section 3). Everything it decides
- * follows from its seed and the trials it has observed, so a search is resumed by replaying them.
+ * neither predictors nor limits, nor who evaluates (after PyGlove, NeurIPS 2020, section 3). Everything it decides follows
+ * from its seed and the trials it has observed, so a search is resumed by replaying them.
  */
+import type { Engine } from '../engine/engine.js';
 import { architectureKey } from '../space/canonical.js';
 import type { Architecture } from '../space/architecture.js';
 import type { Gene } from '../space/gene.js';
+import type { Surrogate } from './surrogate.js';
+
+export type Direction = 'maximize' | 'minimize';
+
+/** What a strategy is told of an objective. */
+export interface ObjectiveInfo {
+  readonly name: string;
+  /** Which way is better. */
+  readonly direction: Direction;
+}
 
 export interface Candidate {
   readonly architecture: Architecture;
   /** `architectureKey`: equal for equal networks. */
   readonly key: string;
+  /** Share of the validation images to evaluate on, in (0, 1]; absent: all. Only strategies with `needs.fidelity` set it. */
+  readonly fidelity?: number;
 }
 
 export interface FeasibleTrial extends Candidate {
   readonly state: 'feasible';
-  /** Larger is better. */
-  readonly score: number;
-  /** What the front trades the score against (latency), smaller is better; absent where the search has no such thing. */
-  readonly cost?: number;
+  /** One an objective, in its own unit and direction: see `gainsOf`. */
+  readonly values: readonly number[];
 }
 
-/** A limit is broken; there is no score. */
+/** A limit is broken; the objectives were not asked. */
 export interface InfeasibleTrial extends Candidate {
   readonly state: 'infeasible';
   /** Sum over the limits of the relative excess; positive. */
@@ -34,19 +45,51 @@ export interface StrategyContext {
   /** Of the space, limited if the user limited them. */
   readonly genes: readonly Gene[];
   readonly seed: number;
-  /** How many feasible trials there will be, at most. */
+  /** How many feasible trials there will be, at most; a trial on a share of the images counts as that share. */
   readonly budget: number;
+  /** At least one; exactly one for strategies without `capabilities.multiObjective`. */
+  readonly objectives: readonly ObjectiveInfo[];
   /** An architecture that meets all limits, to walk towards when nothing else does. Absent for exact strategies. */
   readonly anchor?: Architecture;
+  /** How far architectures are from meeting the limits, as in `InfeasibleTrial`; 0 where they do. Costs no budget. */
+  readonly violations?: (archs: readonly Architecture[]) => Promise<ArrayLike<number>>;
+  /** Guesses the objectives of architectures that were not evaluated; there for strategies that declare `needs.surrogate`. */
+  readonly surrogate?: Surrogate;
+  /** Runs a strategy's own networks; there for those that declare `needs.engine`. */
+  readonly engine?: Engine;
 }
 
 export interface Strategy {
   /**
-   * At most `count` candidates, never a network that was proposed before; an empty list when the strategy is done. All
-   * of them are observed before the next call.
+   * At most `count` candidates, never one that was proposed before (a network, at a fidelity); an empty list when the
+   * strategy is done. All of them are observed before the next call.
    */
-  propose(count: number): Candidate[];
-  observe(trials: readonly Trial[]): void;
+  propose(count: number): readonly Candidate[] | Promise<readonly Candidate[]>;
+  observe(trials: readonly Trial[]): void | Promise<void>;
+  /** Frees what it holds, e.g. compiled programs. */
+  dispose?(): Promise<void>;
+}
+
+export interface Capabilities {
+  /** Seeks a whole Pareto front of two or more objectives; otherwise takes exactly one. */
+  readonly multiObjective: boolean;
+  /** `aims`: proposes what it knows to meet the limits; `learns`: proposals may break them, and it steers away. */
+  readonly constraints: 'aims' | 'learns';
+  /**
+   * How it is resumed. `replay`: by proposing again what the journal holds, then observing it. `observe`: by observing
+   * alone, as proposals follow from the seed and all trials observed so far, whatever was proposed on the way: for
+   * strategies whose proposals are costly.
+   */
+  readonly resume: 'replay' | 'observe';
+}
+
+/** What whoever runs the strategy must hand in. */
+export interface Needs {
+  /** `variance`: the surrogate must know how sure it is. */
+  readonly surrogate?: 'mean' | 'variance';
+  /** The first objective must be measurable on a share of the validation images. */
+  readonly fidelity?: true;
+  readonly engine?: true;
 }
 
 export interface StrategyDefinition {
@@ -54,9 +97,23 @@ export interface StrategyDefinition {
   readonly description: string;
   /** Proposes every network if it is given the time: needs no anchor, and infeasibility is proven, not assumed. */
   readonly exact: boolean;
-  /** Accuracy queries it is given when the user does not say. */
+  readonly capabilities: Capabilities;
+  readonly needs?: Needs;
+  /** Name of the accuracy predictor that makes the best surrogate, where the user names none. */
+  readonly preferredSurrogate?: string;
+  /** Evaluations it is given when the user does not say, if they are predictions. */
   readonly defaultBudget: number;
   create(context: StrategyContext): Strategy;
+}
+
+/** The values with signs such that more is better. */
+export function gainsOf(objectives: readonly ObjectiveInfo[], values: ArrayLike<number>): number[] {
+  return objectives.map(({ direction }, i) => (direction === 'maximize' ? values[i]! : -values[i]!));
+}
+
+/** For strategies of one objective: more is better. */
+export function scoreOf({ objectives }: StrategyContext, { values }: FeasibleTrial): number {
+  return objectives[0]!.direction === 'maximize' ? values[0]! : -values[0]!;
 }
 
 /** Makes candidates, each network once. */
@@ -71,5 +128,18 @@ export class Fresh {
     if (this.#keys.has(key)) return undefined;
     this.#keys.add(key);
     return { architecture, key };
+  }
+
+  /** Networks that somebody else proposed count as taken. */
+  mark(key: string): void {
+    this.#keys.add(key);
+  }
+
+  has(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
+  get size(): number {
+    return this.#keys.size;
   }
 }

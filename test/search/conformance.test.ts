@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { search, type SearchOptions } from '../../src/search/search.js';
 import { strategies } from '../../src/search/strategies/index.js';
-import type { Trial } from '../../src/search/strategy.js';
+import type { Strategy, StrategyContext, StrategyDefinition, Trial } from '../../src/search/strategy.js';
 import type { Architecture } from '../../src/space/architecture.js';
 import { architectureKey } from '../../src/space/canonical.js';
 import { enumerateArchitectures } from '../../src/space/enumerate.js';
@@ -11,6 +11,7 @@ import { checkArchitecture } from '../../src/space/space.js';
 import { InfeasibleError } from '../../src/util/errors.js';
 import { counting, landscape } from '../support/landscape.js';
 import { shippedSpace, smallSpace } from '../support/spaces.js';
+import { neighbourSurrogate } from '../support/surrogates.js';
 
 const small = smallSpace();
 const { accuracy, latencyMs } = landscape(small, 1);
@@ -19,6 +20,18 @@ const sortedLatencies = latencyMs(all).sort((a, b) => a - b);
 /** Met by about a third of the networks. */
 const limit = sortedLatencies[Math.floor(all.length / 3)]!;
 const feasibleCount = sortedLatencies.filter((latency) => latency <= limit).length;
+
+/** What the definition needs is there. */
+function start(
+  definition: StrategyDefinition,
+  context: Pick<StrategyContext, 'genes' | 'seed' | 'budget' | 'anchor'>,
+): Strategy {
+  return definition.create({
+    objectives: [{ name: 'accuracy', direction: 'maximize' }],
+    surrogate: neighbourSurrogate(context.genes),
+    ...context,
+  });
+}
 
 describe.each([...strategies.values()].map((s) => [s.name, s] as const))(
   'strategy %s',
@@ -109,8 +122,8 @@ describe.each([...strategies.values()].map((s) => [s.name, s] as const))(
       expect(best.accuracy).toBe(history.at(-1)!.accuracy);
     });
 
-    it('never proposes more than asked nor a network twice, whatever it observes', () => {
-      const strategy = definition.create({
+    it('never proposes more than asked nor a network twice, whatever it observes', async () => {
+      const strategy = start(definition, {
         genes: small.genes,
         seed: 3,
         budget: 1000,
@@ -119,7 +132,7 @@ describe.each([...strategies.values()].map((s) => [s.name, s] as const))(
       const seen = new Set<string>();
       let rounds = 0;
       for (; rounds < 100_000; rounds++) {
-        const candidates = strategy.propose(5);
+        const candidates = await strategy.propose(5);
         if (candidates.length === 0) break;
         expect(candidates.length).toBeLessThanOrEqual(5);
         for (const { key, architecture } of candidates) {
@@ -127,10 +140,10 @@ describe.each([...strategies.values()].map((s) => [s.name, s] as const))(
           expect(seen.has(key)).toBe(false);
           seen.add(key);
         }
-        strategy.observe(
+        await strategy.observe(
           candidates.map((candidate, i): Trial =>
             i === 0 && rounds % 3 === 0
-              ? { ...candidate, state: 'feasible', score: candidate.key.length }
+              ? { ...candidate, state: 'feasible', values: [candidate.key.length] }
               : { ...candidate, state: 'infeasible', violation: 1 },
           ),
         );
@@ -138,42 +151,40 @@ describe.each([...strategies.values()].map((s) => [s.name, s] as const))(
       expect(rounds).toBeLessThan(100_000);
     });
 
-    it('goes on after a replay of its log as if it had never stopped', () => {
+    it('goes on after a replay of its log as if it had never stopped', async () => {
       const create = () =>
-        definition.create({ genes: small.genes, seed: 5, budget: 1000, anchor: small.smallest });
+        start(definition, { genes: small.genes, seed: 5, budget: 1000, anchor: small.smallest });
       const log: Trial[][] = [];
       const first = create();
       for (let round = 0; round < 12; round++) {
-        const trials = first
-          .propose(20)
-          .map((candidate): Trial =>
-            latencyMs([candidate.architecture])[0]! <= limit
-              ? { ...candidate, state: 'feasible', score: accuracy([candidate.architecture])[0]! }
-              : { ...candidate, state: 'infeasible', violation: 1 },
-          );
+        const trials = (await first.propose(20)).map((candidate): Trial =>
+          latencyMs([candidate.architecture])[0]! <= limit
+            ? { ...candidate, state: 'feasible', values: accuracy([candidate.architecture]) }
+            : { ...candidate, state: 'infeasible', violation: 1 },
+        );
         log.push(trials);
-        first.observe(trials);
+        await first.observe(trials);
       }
       const second = create();
       for (const trials of log) {
-        second.propose(20);
-        second.observe(trials);
+        if (definition.capabilities.resume === 'replay') await second.propose(20);
+        await second.observe(trials);
       }
-      const next = first.propose(20);
+      const next = await first.propose(20);
       expect(next.length).toBeGreaterThan(0);
-      expect(second.propose(20)).toEqual(next);
+      expect(await second.propose(20)).toEqual(next);
     });
 
-    it('gives up in bounded time when everything is infeasible', () => {
+    it('gives up in bounded time when everything is infeasible', async () => {
       const { genes } = shippedSpace('mbv3-tiny');
       const limited = limitGenes(genes, { imageSize: [20], d: [1, 2] });
-      const strategy = definition.create({ genes: limited, seed: 3, budget: 1000 });
+      const strategy = start(definition, { genes: limited, seed: 3, budget: 1000 });
       let proposed = 0;
       for (;;) {
-        const candidates = strategy.propose(256);
+        const candidates = await strategy.propose(256);
         if (candidates.length === 0) break;
         proposed += candidates.length;
-        strategy.observe(candidates.map((c): Trial => ({ ...c, state: 'infeasible', violation: 1 })));
+        await strategy.observe(candidates.map((c): Trial => ({ ...c, state: 'infeasible', violation: 1 })));
         if (proposed > 1e6) break;
       }
       expect(proposed).toBeLessThan(1e6);

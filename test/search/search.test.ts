@@ -196,24 +196,26 @@ describe('search', () => {
 });
 
 describe('createEvolution', () => {
-  it('keeps a population of different networks', () => {
+  const objectives = [{ name: 'accuracy', direction: 'maximize' as const }];
+
+  it('keeps a population of different networks', async () => {
     const { genes } = shippedSpace('mbv3-tiny');
     const { populationSize } = evolutionDefaults;
-    const strategy = createEvolution({ genes, seed: 1, budget: 3000 });
+    const strategy = createEvolution({ genes, seed: 1, budget: 3000, objectives });
     // Every network is as good as any other: nothing but the strategy itself keeps children apart.
     for (let generation = 0; generation < 30; generation++) {
-      const candidates = strategy.propose(1000);
+      const candidates = await strategy.propose(1000);
       expect(candidates.length).toBe(populationSize);
       expect(new Set(candidates.map(({ architecture }) => architectureKey(genes, architecture))).size).toBe(
         populationSize,
       );
-      strategy.observe(candidates.map((c): Trial => ({ ...c, state: 'feasible', score: 0 })));
+      await strategy.observe(candidates.map((c): Trial => ({ ...c, state: 'feasible', values: [0] })));
     }
   });
 
   it('refuses a population of one', () => {
     expect(() =>
-      createEvolution({ genes: small.genes, seed: 1, budget: 3000 }, { populationSize: 1 }),
+      createEvolution({ genes: small.genes, seed: 1, budget: 3000, objectives }, { populationSize: 1 }),
     ).toThrow(RangeError);
   });
 });

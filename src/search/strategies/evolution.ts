@@ -14,6 +14,7 @@ import { architectureOf } from '../../space/space.js';
 import { createRandom, type Random } from '../../util/random.js';
 import {
   Fresh,
+  scoreOf,
   type Candidate,
   type FeasibleTrial,
   type Strategy,
@@ -116,7 +117,9 @@ class Evolution implements Strategy {
 
   #nextGeneration(): void {
     const { populationSize, parentRatio, mutationRatio } = this.options;
-    const population = [...this.#parents, ...this.#children].sort((a, b) => b.score - a.score);
+    const population = [...this.#parents, ...this.#children].sort(
+      (a, b) => scoreOf(this.context, b) - scoreOf(this.context, a),
+    );
     this.#parents = population.slice(0, Math.max(1, Math.round(parentRatio * populationSize)));
     this.#children = [];
     const mutations = Math.round(mutationRatio * populationSize);
@@ -207,6 +210,7 @@ export const evolution: StrategyDefinition = {
   name: 'evolution',
   description: "OFA's: parents are the best quarter, children their mutations and crosses",
   exact: false,
+  capabilities: { multiObjective: false, constraints: 'learns', resume: 'replay' },
   // 500 generations, as in the reference.
   defaultBudget: evolutionDefaults.populationSize * 501,
   create: (context) => createEvolution(context, { populationSize: populationFor(context.budget) }),

@@ -7,6 +7,7 @@ export const exhaustive: StrategyDefinition = {
   name: 'exhaustive',
   description: 'every distinct network; exact, for small spaces',
   exact: true,
+  capabilities: { multiObjective: true, constraints: 'learns', resume: 'replay' },
   defaultBudget: Number.POSITIVE_INFINITY,
   create({ genes }) {
     const all = enumerateArchitectures(genes);

@@ -12,6 +12,7 @@ export const random: StrategyDefinition = {
   name: 'random',
   description: 'uniform samples; the baseline',
   exact: false,
+  capabilities: { multiObjective: true, constraints: 'learns', resume: 'replay' },
   defaultBudget: 10_000,
   create({ genes, seed }) {
     const chance = createRandom(seed, 'search', 'random');
