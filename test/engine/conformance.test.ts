@@ -4,6 +4,7 @@ import type { Engine } from '../../src/engine/engine.js';
 import { defaultTarget } from '../../src/engine/onnxruntime/defaultTarget.js';
 import { createOnnxRuntimeEngine } from '../../src/engine/onnxruntime/engine.js';
 import { referenceEngine } from '../../src/engine/reference.js';
+import { createTfjsEngine } from '../../src/engine/tfjs/engine.js';
 import { differentiate } from '../../src/graph/differentiate.js';
 import { evaluate } from '../../src/graph/evaluate.js';
 import { GraphBuilder } from '../../src/graph/graph.js';
@@ -20,6 +21,7 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
     'onnxruntime, the default target',
     async () => createOnnxRuntimeEngine({ threads: 2, target: await defaultTarget() }),
   ],
+  ['TensorFlow.js', () => createTfjsEngine()],
 ];
 
 describe.each(engines)('%s', (_name, create) => {

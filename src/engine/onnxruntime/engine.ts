@@ -4,8 +4,9 @@ import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import type { Graph } from '../../graph/graph.js';
 import { onnxTarget } from '../../lowering/onnx.js';
 import type { LoweringTarget } from '../../lowering/target.js';
-import { formatShape, sameShape, type Tensor } from '../../util/tensor.js';
+import type { Tensor } from '../../util/tensor.js';
 import type { Engine, Program, Tensors } from '../engine.js';
+import { inputOf } from '../inputs.js';
 import { loadRuntime, type Runtime } from './runtime.js';
 
 export interface OnnxRuntimeOptions {
@@ -57,14 +58,7 @@ class OnnxRuntimeProgram implements Program {
   async run(inputs: Tensors): Promise<Record<string, Tensor>> {
     const feeds: Record<string, OrtTensor> = {};
     for (const [name, { shape }] of this.graph.inputs) {
-      const given = inputs[name];
-      if (given === undefined || !sameShape(given.shape, shape)) {
-        const current = given === undefined ? 'it is missing' : `its shape is ${formatShape(given.shape)}`;
-        throw new TypeError(
-          `Cannot run the program: input "${name}" of shape ${formatShape(shape)} is wanted: ${current}`,
-        );
-      }
-      feeds[name] = new this.runtime.Tensor('float32', given.data, shape);
+      feeds[name] = new this.runtime.Tensor('float32', inputOf(inputs, name, shape).data, shape);
     }
     const results = await this.session.run(feeds);
     const outputs: Record<string, Tensor> = {};

@@ -1,0 +1,67 @@
+/** Convolution and its two gradients, each by the form that fits its shape. */
+import {
+  convInputGradientOperation,
+  convOperation,
+  convWeightGradientOperation,
+  type ConvAttributes,
+} from '../../../../graph/operations/conv.js';
+import type { Shape } from '../../../../util/tensor.js';
+import { perAxis } from '../../layout.js';
+import { fixed, rule } from '../../rule.js';
+import { rank4 } from '../../tensorflow.js';
+import { addMargin, removeMargin, type Margin } from '../margin.js';
+import { dense } from './dense.js';
+import { depthwise } from './depthwise.js';
+import type { ConvForm } from './form.js';
+import { grouped } from './grouped.js';
+import { pointwise } from './pointwise.js';
+
+/** `weightShape`: [O, C / groups, k, k]. */
+function formOf({ stride, groups }: ConvAttributes, [, perGroup, kernel]: Shape): ConvForm {
+  if (groups > 1 && perGroup === 1) return depthwise;
+  const form = kernel === 1 && stride === 1 ? pointwise : dense;
+  return groups === 1 ? form : grouped(form, groups);
+}
+
+const marginOf = ({ padding }: ConvAttributes): Margin => ({
+  top: padding,
+  left: padding,
+  bottom: padding,
+  right: padding,
+});
+
+export const convRule = rule(
+  convOperation,
+  fixed(['channelsLast', 'plain', 'plain'], 'channelsLast'),
+  ({ tf, attributes, inputShapes }, [x, w, bias]) => {
+    const image = addMargin(tf, rank4(x!), marginOf(attributes));
+    const y = formOf(attributes, inputShapes[1]!).forward(tf, image, rank4(w!), attributes.stride);
+    return bias === undefined ? y : tf.add(y, bias);
+  },
+);
+
+export const convInputGradientRule = rule(
+  convInputGradientOperation,
+  fixed(['channelsLast', 'plain'], 'channelsLast'),
+  ({ tf, attributes, inputShapes }, [dy, w]) => {
+    const { padding, stride, inputShape } = attributes;
+    const [n, c, height, width] = inputShape as [number, number, number, number];
+    const shape = perAxis([n, c, height + 2 * padding, width + 2 * padding], 'channelsLast');
+    const form = formOf(attributes, inputShapes[1]!);
+    return removeMargin(
+      tf,
+      form.inputGradient(tf, rank4(dy!), rank4(w!), stride, shape),
+      marginOf(attributes),
+    );
+  },
+);
+
+export const convWeightGradientRule = rule(
+  convWeightGradientOperation,
+  fixed(['channelsLast', 'channelsLast'], 'plain'),
+  ({ tf, attributes }, [x, dy]) => {
+    const { stride, weightShape } = attributes;
+    const image = addMargin(tf, rank4(x!), marginOf(attributes));
+    return formOf(attributes, weightShape).weightGradient(tf, image, rank4(dy!), stride, weightShape);
+  },
+);
