@@ -1,0 +1,195 @@
+/**
+ * Architectures as small whole numbers, one a gene: what searches copy, change and compare by the hundred thousand. An
+ * `Architecture` is what people and files see.
+ */
+import type { Random } from '../util/random.js';
+import type { Architecture } from './architecture.js';
+import { geneLabel, geneValue, hasPosition, type Gene, type GeneList } from './gene.js';
+
+/** Index of the value among each gene's choices, in the genes' order; of inactive genes any. */
+export type Genotype = Uint8Array;
+
+/** First character of a key's alphabet: `0` is an inactive gene, `1` the smallest choice. */
+const KEY_BASE = 48;
+
+export class Genome {
+  readonly size: number;
+  /** Number of choices of each gene. */
+  readonly choices: Uint8Array;
+  /** Gene whose choice switches this one on; -1 for none. */
+  readonly #depthOf: Int16Array;
+  /** The least choice of that gene with which this one is active. */
+  readonly #least: Uint8Array;
+  /** First gene of each group that is redrawn together, and the end. */
+  readonly #groups: readonly number[];
+  readonly #isResolution: readonly boolean[];
+  /** Of each list of an architecture, which gene holds each place. */
+  readonly #places: Readonly<Record<GeneList, Int16Array>>;
+  /** Where keys are put together. */
+  readonly #text: Buffer;
+
+  /** `genes`: of a space, whole or limited. Throws RangeError for a gene with more than 200 choices. */
+  constructor(readonly genes: readonly Gene[]) {
+    this.size = genes.length;
+    const many = genes.find(({ choices }) => choices.length > 200);
+    if (many !== undefined) {
+      throw new RangeError(
+        `Cannot search: a gene must have at most 200 choices: ${geneLabel(many)} has ${many.choices.length}`,
+      );
+    }
+    const places = (wanted: GeneList): Int16Array => {
+      const list: number[] = [];
+      genes.forEach((gene, i) => {
+        if (gene.list === wanted) list[gene.index] = i;
+      });
+      return Int16Array.from(list);
+    };
+    this.#places = {
+      imageSize: places('imageSize'),
+      d: places('d'),
+      ks: places('ks'),
+      e: places('e'),
+      w: places('w'),
+    };
+    this.#text = Buffer.alloc(genes.length);
+    this.choices = Uint8Array.from(genes, ({ choices }) => choices.length);
+    this.#depthOf = Int16Array.from(genes, ({ needs }) =>
+      needs === undefined ? -1 : genes.findIndex(({ list, index }) => list === 'd' && index === needs.stage),
+    );
+    this.#least = Uint8Array.from(genes, ({ needs }, i) => {
+      if (needs === undefined) return 0;
+      const depths = genes[this.#depthOf[i]!]!.choices;
+      const least = depths.findIndex((depth) => hasPosition(needs, depth));
+      return least < 0 ? depths.length : least;
+    });
+    const starts = genes.flatMap(({ group }, i) => (i === 0 || group !== genes[i - 1]!.group ? [i] : []));
+    this.#groups = [...starts, genes.length];
+    this.#isResolution = starts.map((start) => genes[start]!.list === 'imageSize');
+  }
+
+  isActive(genotype: Genotype, gene: number): boolean {
+    const depth = this.#depthOf[gene]!;
+    return depth < 0 || genotype[depth]! >= this.#least[gene]!;
+  }
+
+  /** Throws RangeError for an active gene whose value is not one of its choices. */
+  encode(arch: Architecture): Genotype {
+    const genotype = Uint8Array.from(this.genes, (gene) =>
+      Math.max(0, gene.choices.indexOf(geneValue(arch, gene))),
+    );
+    this.genes.forEach((gene, i) => {
+      const value = geneValue(arch, gene);
+      if (this.isActive(genotype, i) && gene.choices[genotype[i]!] !== value) {
+        throw new RangeError(
+          `Cannot encode the architecture: ${geneLabel(gene)} must be one of ${gene.choices.join(', ')}: current value is ${value}`,
+        );
+      }
+    });
+    return genotype;
+  }
+
+  decode(genotype: Genotype): Architecture {
+    const { genes } = this;
+    const list = (places: Int16Array): number[] => {
+      const values = new Array<number>(places.length);
+      for (let i = 0; i < values.length; i++) {
+        const gene = places[i]!;
+        values[i] = genes[gene]!.choices[genotype[gene]!]!;
+      }
+      return values;
+    };
+    const { imageSize, ks, e, d, w } = this.#places;
+    const arch = { imageSize: list(imageSize)[0] ?? 0, ks: list(ks), e: list(e), d: list(d) };
+    return w.length > 0 ? { ...arch, w: list(w) } : arch;
+  }
+
+  /** 0 where a gene is inactive, else its choice plus 1: equal for genotypes that build the same network. */
+  masked(genotype: Genotype): Uint8Array {
+    const masked = new Uint8Array(this.size);
+    for (let i = 0; i < masked.length; i++) masked[i] = this.isActive(genotype, i) ? genotype[i]! + 1 : 0;
+    return masked;
+  }
+
+  /** Equal for two genotypes iff they build the same network (but for choices that a width rounds to the same channels). */
+  key(genotype: Genotype): string {
+    const [text, depthOf, least] = [this.#text, this.#depthOf, this.#least];
+    for (let i = 0; i < text.length; i++) {
+      const depth = depthOf[i]!;
+      text[i] = depth < 0 || genotype[depth]! >= least[i]! ? genotype[i]! + KEY_BASE + 1 : KEY_BASE;
+    }
+    return text.latin1Slice();
+  }
+
+  /** Genes in which the two networks differ; a gene that only one of them has counts. */
+  distance(a: Genotype, b: Genotype): number {
+    let count = 0;
+    for (let i = 0; i < this.size; i++) {
+      const active = this.isActive(a, i);
+      if (active !== this.isActive(b, i) || (active && a[i] !== b[i])) count++;
+    }
+    return count;
+  }
+
+  /** Every gene uniform and independent (`ofa/nas/accuracy_predictor/arch_encoder.py:141-146`). */
+  sample(random: Random): Genotype {
+    const genotype = new Uint8Array(this.size);
+    for (let i = 0; i < genotype.length; i++) genotype[i] = random.int(this.choices[i]!);
+    return genotype;
+  }
+
+  /**
+   * One coin a group (kernel and expand of a block position; a depth; the image size): on heads all its genes are redrawn
+   * uniformly (`arch_encoder.py:148-162`). `rate` and `resolutionRate`: chances of heads.
+   */
+  mutate(genotype: Genotype, rate: number, resolutionRate: number, random: Random): Genotype {
+    const child = genotype.slice();
+    const groups = this.#groups;
+    for (let group = 0; group + 1 < groups.length; group++) {
+      if (random.float() >= (this.#isResolution[group]! ? resolutionRate : rate)) continue;
+      for (let i = groups[group]!; i < groups[group + 1]!; i++) child[i] = random.int(this.choices[i]!);
+    }
+    return child;
+  }
+
+  /** Uniform crossover: each gene from either parent (`ofa/nas/search_algorithm/evolution.py:83-96`). */
+  cross(a: Genotype, b: Genotype, random: Random): Genotype {
+    const child = a.slice();
+    let coins = 0;
+    for (let i = 0; i < child.length; i++) {
+      if (i % 32 === 0) coins = random.int(2 ** 32);
+      if (((coins >>> (i % 32)) & 1) === 1) child[i] = b[i]!;
+    }
+    return child;
+  }
+
+  /** Another value for one active gene, chosen uniformly among all such changes of the network; a copy where there is none. */
+  step(genotype: Genotype, random: Random): Genotype {
+    const child = genotype.slice();
+    let left = 0;
+    for (let i = 0; i < this.size; i++) if (this.isActive(genotype, i)) left += this.choices[i]! - 1;
+    let chosen = random.int(left);
+    for (let i = 0; i < this.size; i++) {
+      if (!this.isActive(genotype, i)) continue;
+      const others = this.choices[i]! - 1;
+      if (chosen < others) {
+        child[i] = chosen < genotype[i]! ? chosen : chosen + 1;
+        break;
+      }
+      chosen -= others;
+    }
+    return child;
+  }
+
+  /** The networks one active gene away, each a different one. */
+  *neighbours(genotype: Genotype): Generator<Genotype, void, void> {
+    for (let i = 0; i < this.size; i++) {
+      if (!this.isActive(genotype, i)) continue;
+      for (let choice = 0; choice < this.choices[i]!; choice++) {
+        if (choice === genotype[i]) continue;
+        const child = genotype.slice();
+        child[i] = choice;
+        yield child;
+      }
+    }
+  }
+}
