@@ -6,6 +6,7 @@ import { averagePool } from '../../src/graph/operations/averagePool.js';
 import * as norm from '../../src/graph/operations/batchNorm.js';
 import * as conv from '../../src/graph/operations/conv.js';
 import * as elementwise from '../../src/graph/operations/elementwise.js';
+import { fakeQuantize } from '../../src/graph/operations/fakeQuantize.js';
 import { dense, matmul } from '../../src/graph/operations/matmul.js';
 import { maxPool } from '../../src/graph/operations/maxPool.js';
 import { globalAverageImage, globalAveragePool } from '../../src/graph/operations/pool.js';
@@ -46,6 +47,13 @@ const cases: OperationCase[] = [
   { name: 'mul, square', inputs: [[3, 7]], build: (b, [x]) => elementwise.mul(b, x!, x!) },
   { name: 'affine', inputs: [[3, 7]], build: (b, [x]) => elementwise.affine(b, x!, -2.5, 0.75) },
   { name: 'affine, factor only', inputs: [[3, 7]], build: (b, [x]) => elementwise.affine(b, x!, 3) },
+  {
+    // Steps of a power of two: halves of steps are the same ones in every precision.
+    name: 'fakeQuantize',
+    inputs: [[9, 7]],
+    build: (b, [x]) => fakeQuantize(b, x!, { scale: 0.25, zeroPoint: 5, low: 0, high: 10 }),
+    fixed: [0],
+  },
   { name: 'exp', inputs: [[3, 7]], build: (b, [x]) => elementwise.exp(b, x!) },
   {
     name: 'addBias of an image',

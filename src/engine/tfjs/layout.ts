@@ -3,7 +3,7 @@
  * CPU take [N, H, W, C] only, so images stay so from one operation to the next and are turned where a graph begins or ends.
  */
 import type { Shape } from '../../util/tensor.js';
-import type { TensorFlow, TfTensor } from './tensorflow.js';
+import { shape4, type TensorFlow, type TfTensor } from './tensorflow.js';
 
 /** `plain`: as the graph says; `channelsLast`: the second of four axes last. */
 export type Layout = 'plain' | 'channelsLast';
@@ -24,7 +24,7 @@ export const axisIn = (axis: number, layout: Layout): number =>
 
 /** A tensor of `shape` (the graph's), which lies the other way, as `layout`. */
 export function relayout(tf: TensorFlow, x: TfTensor, shape: Shape, layout: Layout): TfTensor {
-  const [, channels, height, width] = shape as [number, number, number, number];
+  const [, channels, height, width] = shape4(shape);
   // One channel, or one pixel: the elements are in the same order in both.
   if (channels === 1 || height * width === 1) return tf.reshape(x, perAxis(shape, layout));
   return tf.transpose(x, layout === 'channelsLast' ? [0, 2, 3, 1] : [0, 3, 1, 2]);

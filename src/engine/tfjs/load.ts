@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { z } from 'zod';
 import { UserError } from '../../util/errors.js';
-import type { TensorFlow } from './tensorflow.js';
+import { rank4, type TensorFlow, type TfImage } from './tensorflow.js';
 
 export interface LoadedTensorFlow {
   readonly tf: TensorFlow;
@@ -104,7 +104,8 @@ const isTensorFlow = (module: unknown): module is TensorFlow =>
 
 /** Runs a kernel: some packages load where they cannot compute. Throws what the kernel throws, or Error. */
 function checkComputes(tf: TensorFlow): void {
-  const sums = tf.tidy(() => tf.conv2d(tf.ones([1, 3, 3, 1]), tf.ones([2, 2, 1, 1]), 1, 'valid').dataSync());
+  const ones = (shape: number[]): TfImage => rank4(tf.ones(shape));
+  const sums = tf.tidy(() => tf.conv2d(ones([1, 3, 3, 1]), ones([2, 2, 1, 1]), 1, 'valid').dataSync());
   if (sums.length !== 4 || !sums.every((sum) => sum === 4))
     throw new Error(`a sum of four ones is ${String(sums[0])}`);
 }

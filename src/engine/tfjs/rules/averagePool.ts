@@ -3,7 +3,7 @@ import { averagePoolGradientOperation, averagePoolOperation } from '../../../gra
 import type { PoolAttributes } from '../../../graph/operations/window.js';
 import type { Shape } from '../../../util/tensor.js';
 import { channelsLast, rule } from '../rule.js';
-import { rank4, type TensorFlow, type TfImage } from '../tensorflow.js';
+import { rank4, shape4, type TensorFlow, type TfImage } from '../tensorflow.js';
 import { addMargin, removeMargin } from './margin.js';
 import { poolKernel, windowMargin } from './window.js';
 
@@ -32,7 +32,7 @@ export const averagePoolGradientRule = rule(
   channelsLast,
   ({ tf, attributes: { inputShape, ...attributes } }, [dy]) => {
     const margin = windowMargin(attributes, inputShape);
-    const [n, c, height, width] = inputShape as [number, number, number, number];
+    const [n, c, height, width] = shape4(inputShape);
     const input = tf.zeros([n, height + margin.top + margin.bottom, width + margin.left + margin.right, c]);
     const shares = tf.div(dy!, partInside(tf, attributes, inputShape));
     // The kernel reads no more than the shape of `input`.

@@ -5,7 +5,7 @@ import {
   batchNormOperation,
 } from '../../../graph/operations/batchNorm.js';
 import { channelsLast, rule } from '../rule.js';
-import type { TensorFlow, TfTensor } from '../tensorflow.js';
+import { shape4, type TensorFlow, type TfTensor } from '../tensorflow.js';
 
 const ALL_BUT_CHANNELS = [0, 1, 2];
 
@@ -29,7 +29,7 @@ export const batchNormGradientRule = rule(
   batchNormGradientOperation,
   channelsLast,
   ({ tf, attributes, inputShapes }, [x, scale, mean, variance, dy]) => {
-    const [n, , height, width] = inputShapes[0] as [number, number, number, number];
+    const [n, , height, width] = shape4(inputShapes[0]!);
     const perElement = 1 / (n * height * width);
     const inverse = inverseDeviation(tf, variance!, attributes.epsilon);
     const u = tf.mul(tf.sub(x!, mean!), inverse);

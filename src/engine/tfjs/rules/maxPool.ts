@@ -45,11 +45,13 @@ function tap(
 ): TfImage {
   const [n, , , c] = image.shape;
   const end = (first: number, count: number): number => first + (count - 1) * stride + 1;
-  return tf.stridedSlice(
-    image,
-    [0, row, column, 0],
-    [n, end(row, windows[0]), end(column, windows[1]), c],
-    [1, stride, stride, 1],
+  return rank4(
+    tf.stridedSlice(
+      image,
+      [0, row, column, 0],
+      [n, end(row, windows[0]), end(column, windows[1]), c],
+      [1, stride, stride, 1],
+    ),
   );
 }
 

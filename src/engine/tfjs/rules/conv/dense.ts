@@ -8,7 +8,7 @@ const filterOf = (tf: TensorFlow, w: TfImage): TfImage => tf.transpose(w, [2, 3,
 export const dense: ConvForm = {
   forward: (tf, x, w, stride) => tf.conv2d(x, filterOf(tf, w), stride, 'valid'),
   inputGradient: (tf, dy, w, stride, inputShape) =>
-    tf.conv2dTranspose(dy, filterOf(tf, w), inputShape as [number, number, number, number], stride, 'valid'),
+    tf.conv2dTranspose(dy, filterOf(tf, w), inputShape, stride, 'valid'),
   weightGradient: (tf, x, dy, stride, [o, c, kernel]) => {
     const filter = tf.engine().runKernel<TfImage>(
       tf.Conv2DBackpropFilter,
@@ -17,7 +17,7 @@ export const dense: ConvForm = {
         strides: [stride, stride],
         pad: 'valid',
         dataFormat: 'NHWC',
-        filterShape: [kernel!, kernel!, c!, o!],
+        filterShape: [kernel, kernel, c, o],
       },
     );
     return tf.transpose(filter, [3, 2, 0, 1]);

@@ -15,11 +15,11 @@ export const depthwise: ConvForm = {
       .engine()
       .runKernel<TfImage>(
         tf.DepthwiseConv2dNativeBackpropInput,
-        { dy, filter: filterOf(tf, w, inputShape[3]!) },
-        { strides: [stride, stride], dilations: [1, 1], pad: 'valid', inputShape: [...inputShape] },
+        { dy, filter: filterOf(tf, w, inputShape[3]) },
+        { strides: [stride, stride], dilations: [1, 1], pad: 'valid', inputShape },
       ),
   weightGradient: (tf, x, dy, stride, weightShape) => {
-    const [o, , kernel] = weightShape as [number, number, number];
+    const [o, , kernel] = weightShape;
     const channels = x.shape[3];
     const filter = tf.engine().runKernel<TfImage>(
       tf.DepthwiseConv2dNativeBackpropFilter,
@@ -31,6 +31,6 @@ export const depthwise: ConvForm = {
         filterShape: [kernel, kernel, channels, o / channels],
       },
     );
-    return tf.reshape(tf.transpose(filter, [2, 3, 0, 1]), [...weightShape]);
+    return tf.reshape(tf.transpose(filter, [2, 3, 0, 1]), weightShape);
   },
 };

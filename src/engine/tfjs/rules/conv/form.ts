@@ -1,6 +1,5 @@
 /** What ways to convolve have in common. */
-import type { Shape } from '../../../../util/tensor.js';
-import type { TensorFlow, TfImage } from '../../tensorflow.js';
+import type { Shape4, TensorFlow, TfImage } from '../../tensorflow.js';
 
 /**
  * A convolution without padding and its gradients. x: [N, H, W, C], w: [O, C / groups, k, k] as in graphs,
@@ -8,6 +7,6 @@ import type { TensorFlow, TfImage } from '../../tensorflow.js';
  */
 export interface ConvForm {
   forward(tf: TensorFlow, x: TfImage, w: TfImage, stride: number): TfImage;
-  inputGradient(tf: TensorFlow, dy: TfImage, w: TfImage, stride: number, inputShape: Shape): TfImage;
-  weightGradient(tf: TensorFlow, x: TfImage, dy: TfImage, stride: number, weightShape: Shape): TfImage;
+  inputGradient(tf: TensorFlow, dy: TfImage, w: TfImage, stride: number, inputShape: Shape4): TfImage;
+  weightGradient(tf: TensorFlow, x: TfImage, dy: TfImage, stride: number, weightShape: Shape4): TfImage;
 }

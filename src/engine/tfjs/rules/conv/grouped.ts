@@ -1,5 +1,5 @@
 /** Convolutions in groups: TensorFlow.js has none, so each group is one of its own. */
-import type { TensorFlow, TfImage } from '../../tensorflow.js';
+import type { Shape4, TensorFlow, TfImage } from '../../tensorflow.js';
 import type { ConvForm } from './form.js';
 
 /** `form` in each of `groups` groups of channels. */
@@ -16,7 +16,8 @@ export function grouped(form: ConvForm, groups: number): ConvForm {
     },
     inputGradient: (tf, dy, w, stride, inputShape) => {
       const weights = filters(tf, w);
-      const shape = [...inputShape.slice(0, 3), inputShape[3]! / groups];
+      const [n, height, width, c] = inputShape;
+      const shape: Shape4 = [n, height, width, c / groups];
       return tf.concat(
         channels(tf, dy).map((part, i) => form.inputGradient(tf, part, weights[i]!, stride, shape)),
         3,
@@ -24,7 +25,8 @@ export function grouped(form: ConvForm, groups: number): ConvForm {
     },
     weightGradient: (tf, x, dy, stride, weightShape) => {
       const images = channels(tf, x);
-      const shape = [weightShape[0]! / groups, ...weightShape.slice(1)];
+      const [o, ...rest] = weightShape;
+      const shape: Shape4 = [o / groups, ...rest];
       return tf.concat(
         channels(tf, dy).map((part, i) => form.weightGradient(tf, images[i]!, part, stride, shape)),
         0,

@@ -6,9 +6,8 @@ import {
   type ConvAttributes,
 } from '../../../../graph/operations/conv.js';
 import type { Shape } from '../../../../util/tensor.js';
-import { perAxis } from '../../layout.js';
 import { fixed, rule } from '../../rule.js';
-import { rank4 } from '../../tensorflow.js';
+import { rank4, shape4, type Shape4 } from '../../tensorflow.js';
 import { addMargin, removeMargin, type Margin } from '../margin.js';
 import { dense } from './dense.js';
 import { depthwise } from './depthwise.js';
@@ -45,14 +44,11 @@ export const convInputGradientRule = rule(
   fixed(['channelsLast', 'plain'], 'channelsLast'),
   ({ tf, attributes, inputShapes }, [dy, w]) => {
     const { padding, stride, inputShape } = attributes;
-    const [n, c, height, width] = inputShape as [number, number, number, number];
-    const shape = perAxis([n, c, height + 2 * padding, width + 2 * padding], 'channelsLast');
+    const [n, c, height, width] = shape4(inputShape);
+    const shape: Shape4 = [n, height + 2 * padding, width + 2 * padding, c];
     const form = formOf(attributes, inputShapes[1]!);
-    return removeMargin(
-      tf,
-      form.inputGradient(tf, rank4(dy!), rank4(w!), stride, shape),
-      marginOf(attributes),
-    );
+    const dx = form.inputGradient(tf, rank4(dy!), rank4(w!), stride, shape);
+    return removeMargin(tf, dx, marginOf(attributes));
   },
 );
 
@@ -62,6 +58,7 @@ export const convWeightGradientRule = rule(
   ({ tf, attributes }, [x, dy]) => {
     const { stride, weightShape } = attributes;
     const image = addMargin(tf, rank4(x!), marginOf(attributes));
-    return formOf(attributes, weightShape).weightGradient(tf, image, rank4(dy!), stride, weightShape);
+    const shape = shape4(weightShape);
+    return formOf(attributes, shape).weightGradient(tf, image, rank4(dy!), stride, shape);
   },
 );

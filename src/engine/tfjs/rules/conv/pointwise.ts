@@ -18,5 +18,5 @@ export const pointwise: ConvForm = {
   forward: (tf, x, w) => image(tf, tf.matMul(pixels(tf, x), matrix(tf, w), false, true), x),
   inputGradient: (tf, dy, w) => image(tf, tf.matMul(pixels(tf, dy), matrix(tf, w)), dy),
   weightGradient: (tf, x, dy, _stride, weightShape) =>
-    tf.reshape(tf.matMul(pixels(tf, dy), pixels(tf, x), true), [...weightShape]),
+    tf.reshape(tf.matMul(pixels(tf, dy), pixels(tf, x), true), weightShape),
 };
