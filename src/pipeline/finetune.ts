@@ -13,6 +13,7 @@ import { extractSubnet } from '../supernet/subnet.js';
 import type { EvaluationSettings, SubnetEvaluator } from '../training/evaluator.js';
 import { scheduleSchema, type Schedule } from '../training/schedule.js';
 import type { Logger } from '../util/logger.js';
+import type { EngineName } from './engineName.js';
 import { createEvaluator, fittingLoader, openData, type SupernetRun } from './run.js';
 import { createRuntime } from './runtime.js';
 import { trainWith } from './train.js';
@@ -33,6 +34,8 @@ export interface FinetuneRequest {
   /** Images a step. Default 64. */
   readonly batchSize?: number;
   readonly seed: number;
+  /** Default `onnxruntime`, which checks the exported file in any case. */
+  readonly engine?: EngineName;
   readonly threads?: number;
   /** Threads that prepare batches. Default 1. */
   readonly workers?: number;
@@ -86,20 +89,24 @@ export function finetuneSchedule({
  * on `signal` after saving.
  */
 export async function finetune(request: FinetuneRequest): Promise<FinetunedNetwork> {
-  const { run, arch, folder, seed, logger, threads, workers, signal, evaluation } = request;
+  const { run, arch, folder, seed, logger, engine, threads, workers, signal, evaluation } = request;
   const dataset = await openData(request.data ?? run.data, request.onCorrupt);
   const space = spaceOfOne(run.space, arch, { classes: dataset.classes.length });
   const only = space.largest;
   const subnet = extractSubnet(run.weights, run.space.network(arch));
   const { weights, newHead } = startFrom(space, subnet, seed, run.folder);
   const schedule = finetuneSchedule(request);
+  const runtime = await createRuntime({
+    logger,
+    ...(engine === undefined ? {} : { engine }),
+    ...(threads === undefined ? {} : { threads }),
+  });
   const loader = await fittingLoader(space, dataset, {
     batchSize: schedule.batchSize,
     seed,
     logger,
     ...(workers === undefined ? {} : { workers }),
   });
-  const runtime = await createRuntime(threads === undefined ? {} : { threads });
   try {
     const scores = async (evaluator: SubnetEvaluator) => {
       const statistics = await evaluator.calibrate(only);

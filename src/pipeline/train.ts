@@ -8,6 +8,7 @@ import type { EvaluationSettings } from '../training/evaluator.js';
 import type { Schedule } from '../training/schedule.js';
 import { trainSupernet, type TrainingResult } from '../training/trainer.js';
 import type { Logger } from '../util/logger.js';
+import type { EngineName } from './engineName.js';
 import { openInitialWeights } from './init.js';
 import { createEvaluator, openLoader } from './run.js';
 import { createRuntime, type Runtime } from './runtime.js';
@@ -29,6 +30,8 @@ export interface TrainRequest extends TrainSettings {
   readonly data: string | DatasetSource;
   /** A run, or a safetensors file, whose weights training starts from. Default: initialised from the seed. */
   readonly init?: string;
+  /** Default `onnxruntime`. */
+  readonly engine?: EngineName;
   readonly threads?: number;
   /** Threads that prepare batches. Default 1. */
   readonly workers?: number;
@@ -46,12 +49,18 @@ export interface TrainedSupernet extends TrainingResult {
  * `signal`.
  */
 export async function train(request: TrainRequest): Promise<TrainedSupernet> {
-  const { space, schedule, seed, logger, threads, workers } = request;
+  const { space, schedule, seed, logger, engine, threads, workers } = request;
   const source = typeof request.data === 'string' ? parseDatasetSpec(request.data) : request.data;
   const initial =
     request.init === undefined ? undefined : await openInitialWeights(space, request.init, seed);
   if (initial?.newHead === true)
     logger.info(`The classifier begins anew: ${request.init!} has another number of classes`);
+  // First, as it may be missing, and a loader that nobody closes keeps its threads.
+  const runtime = await createRuntime({
+    logger,
+    ...(engine === undefined ? {} : { engine }),
+    ...(threads === undefined ? {} : { threads }),
+  });
   const loader = await openLoader(space, source, {
     batchSize: schedule.batchSize,
     seed,
@@ -59,7 +68,6 @@ export async function train(request: TrainRequest): Promise<TrainedSupernet> {
     ...(workers === undefined ? {} : { workers }),
     onCorrupt: request.onCorrupt,
   });
-  const runtime = await createRuntime(threads === undefined ? {} : { threads });
   try {
     const result = await trainWith(request, loader, runtime, initial);
     return { ...result, skippedImages: loader.skipped };

@@ -1,13 +1,23 @@
 import { Option, type Command } from 'commander';
 import type { OnCorrupt } from '../../data/dataset.js';
+import type { EngineName } from '../../pipeline/engineName.js';
 import { formatRows } from '../console.js';
-import { integer, onCorruptOption, percent, seedOption, skippedLine, type Register } from '../context.js';
+import {
+  engineOption,
+  integer,
+  onCorruptOption,
+  percent,
+  seedOption,
+  skippedLine,
+  type Register,
+} from '../context.js';
 
 interface SampleOptions {
   readonly supernet: string;
   readonly count: number;
   readonly data?: string;
   readonly calibrationImages: number;
+  readonly engine: EngineName;
   readonly threads?: number;
   readonly onCorrupt?: OnCorrupt;
   readonly seed: number;
@@ -39,6 +49,7 @@ export const accuracy: Register = (program, context) => {
       integer('calibration-images', 1),
       2000,
     )
+    .addOption(engineOption())
     .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
     .addOption(onCorruptOption('as in training, fail with --data'))
     .addOption(seedOption())
@@ -52,13 +63,17 @@ export const accuracy: Register = (program, context) => {
         ]);
       const run = await openRun(options.supernet);
       const logger = await context.logger();
+      const runtime = await createRuntime({
+        logger,
+        engine: options.engine,
+        ...(options.threads === undefined ? {} : { threads: options.threads }),
+      });
       const loader = await openLoader(run.space, options.data ?? run.data, {
         batchSize: 1,
         seed: 0,
         logger,
         onCorrupt: options.onCorrupt,
       });
-      const runtime = await createRuntime(options.threads === undefined ? {} : { threads: options.threads });
       try {
         const evaluator = createEvaluator(run, loader, runtime, {
           calibrationImages: options.calibrationImages,

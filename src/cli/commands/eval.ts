@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { OnCorrupt, Split } from '../../data/dataset.js';
-import { integer, onCorruptOption, percent, skippedLine, type Register } from '../context.js';
+import type { EngineName } from '../../pipeline/engineName.js';
+import { engineOption, integer, onCorruptOption, percent, skippedLine, type Register } from '../context.js';
 
 interface EvalOptions {
   readonly supernet: string;
@@ -9,6 +10,7 @@ interface EvalOptions {
   readonly split: Split;
   readonly calibrate: boolean;
   readonly calibrationImages: number;
+  readonly engine: EngineName;
   readonly threads?: number;
   readonly onCorrupt?: OnCorrupt;
 }
@@ -32,6 +34,7 @@ export const evaluate: Register = (program, context) => {
       integer('calibration-images', 1),
       2000,
     )
+    .addOption(engineOption())
     .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
     .addOption(onCorruptOption('as in training, fail with --data'))
     .addHelpText('after', '\nExample: ofa eval --supernet runs/digits --arch smallest --split test')
@@ -45,13 +48,18 @@ export const evaluate: Register = (program, context) => {
         ]);
       const run = await openRun(options.supernet);
       const arch = await readArchitecture(options.arch, run.space);
+      const logger = await context.logger();
+      const runtime = await createRuntime({
+        logger,
+        engine: options.engine,
+        ...(options.threads === undefined ? {} : { threads: options.threads }),
+      });
       const loader = await openLoader(run.space, options.data ?? run.data, {
         batchSize: 1,
         seed: 0,
-        logger: await context.logger(),
+        logger,
         onCorrupt: options.onCorrupt,
       });
-      const runtime = await createRuntime(options.threads === undefined ? {} : { threads: options.threads });
       try {
         const evaluator = createEvaluator(run, loader, runtime, {
           calibrationImages: options.calibrationImages,

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import type { OnCorrupt } from '../../data/dataset.js';
+import type { EngineName } from '../../pipeline/engineName.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
 import {
+  engineOption,
   integer,
   number,
   onCorruptOption,
@@ -22,6 +24,7 @@ interface FinetuneOptions {
   readonly learningRate: number;
   readonly batchSize: number;
   readonly calibrationImages: number;
+  readonly engine: EngineName;
   readonly threads?: number;
   readonly workers?: number;
   readonly onCorrupt?: OnCorrupt;
@@ -53,6 +56,7 @@ export const finetune: Register = (program, context) => {
       integer('calibration-images', 1),
       2000,
     )
+    .addOption(engineOption())
     .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
     .option('--workers <n>', 'threads that prepare images (default: 1)', integer('workers'))
     .addOption(onCorruptOption('as in training, fail with --data'))
@@ -85,6 +89,7 @@ export const finetune: Register = (program, context) => {
         learningRate,
         batchSize,
         seed,
+        engine: options.engine,
         evaluation: { calibrationImages },
         ...(data === undefined ? {} : { data }),
         ...(threads === undefined ? {} : { threads }),

@@ -1,7 +1,9 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { OnCorrupt } from '../../data/dataset.js';
+import type { EngineName } from '../../pipeline/engineName.js';
 import {
   addSpaceOptions,
+  engineOption,
   integer,
   number,
   onCorruptOption,
@@ -18,6 +20,7 @@ interface TrainOptions extends SpaceOptions {
   readonly init?: string;
   readonly schedule: string;
   readonly epochsScale: number;
+  readonly engine: EngineName;
   readonly seed: number;
   readonly threads?: number;
   readonly workers?: number;
@@ -41,7 +44,7 @@ export const train: Register = (program, context) => {
       number('epochs-scale', { above: 0 }),
       1,
     )
-    .addOption(new Option('--engine <engine>', 'what trains').choices(['onnxruntime']).default('onnxruntime'))
+    .addOption(engineOption())
     .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
     .option('--workers <n>', 'threads that prepare images (default: 1)', integer('workers'))
     .option(
@@ -68,6 +71,7 @@ export const train: Register = (program, context) => {
         schedule: await loadSchedule(options.schedule),
         folder: options.out,
         seed: options.seed,
+        engine: options.engine,
         epochsScale: options.epochsScale,
         validateEveryEpochs: options.validateEvery,
         ...(options.init === undefined ? {} : { init: options.init }),
