@@ -8,6 +8,8 @@ import { runtimeSettingsSchema, type RuntimeSettings } from './profile.js';
 
 export const fingerprintSchema = z.strictObject({
   cpu: z.string(),
+  /** Name and driver; left out where the provider computes on the CPU. */
+  gpu: z.string().optional(),
   /** Logical processors this process may use. */
   cores: z.number().int().positive(),
   os: z.string(),
@@ -65,9 +67,10 @@ function runtimeVersion(): string {
   return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(path, 'utf8'))).version;
 }
 
-/** Fingerprint of this machine with the settings that take effect. */
-export function localFingerprint(settings: RuntimeSettings): DeviceFingerprint {
+/** Fingerprint of this machine with the settings that take effect; `gpu` where the provider computes on one. */
+export function localFingerprint(settings: RuntimeSettings, gpu?: string): DeviceFingerprint {
   return {
+    ...(gpu === undefined ? {} : { gpu }),
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: availableParallelism(),
     os: `${platform()} ${osVersion()}`,

@@ -10,7 +10,10 @@ import { validate } from '../util/files.js';
 import { scriptUrl } from '../util/scripts.js';
 import type { Executor } from './executor.js';
 import { localFingerprint } from './fingerprint.js';
+import { gpuName } from './gpu.js';
 import { runtimeSettings, type RuntimeSettings } from './profile.js';
+import { protocolByName } from './protocol.js';
+import { checkProvider, isCpuProvider } from './providers.js';
 import { measureEventSchema, type DeviceTransport, type MeasureEvent, type MeasureJob } from './transport.js';
 
 const transportSchema = z.strictObject({ kind: z.literal('local-process') });
@@ -93,9 +96,25 @@ function runInChild(
   });
 }
 
+/** Throws UserError where the provider is not there or does not work. */
+async function probe(settings: RuntimeSettings): Promise<void> {
+  const job: MeasureJob = { settings, protocol: protocolByName('quick'), seed: 0, models: [] };
+  let problem: string | undefined;
+  const lost = await runInChild(
+    job,
+    (event) => {
+      if (event.type === 'unusable') problem = event.reason;
+    },
+    undefined,
+  );
+  problem ??= lost;
+  if (problem !== undefined) throw new UserError(`Cannot measure with these settings: ${problem}`);
+}
+
 /** This machine as it takes jobs. */
 export const localExecutor: Executor = {
-  connect(wanted, logger) {
+  async connect(wanted, logger) {
+    checkProvider(wanted.provider, 'node');
     let settings = wanted;
     if (settings.pin !== null && !canPin(settings.pin)) {
       logger.warn(`Cannot bind to processors ${settings.pin.join(', ')} with taskset: measuring unbound`);
@@ -107,11 +126,12 @@ export const localExecutor: Executor = {
       );
     }
     const effective = settings;
-    return Promise.resolve({
-      fingerprint: localFingerprint(effective),
+    if (!isCpuProvider(settings.provider.name)) await probe(settings);
+    return {
+      fingerprint: localFingerprint(effective, await gpuName(settings.provider)),
       run: (job, onEvent, signal) => runInChild({ ...job, settings: effective }, onEvent, signal),
       close: () => Promise.resolve(),
-    });
+    };
   },
 };
 

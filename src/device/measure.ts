@@ -56,6 +56,7 @@ async function nextBatch(queue: ModelToMeasure[], limit: number): Promise<ModelP
 class Measuring {
   readonly results = new Map<string, LatencyMeasurement>();
   private done = 0;
+  private paused: string | undefined;
   /** Handing results over one after the other, while the device goes on. */
   private handover: Promise<void> = Promise.resolve();
   private readonly logger: Logger;
@@ -87,6 +88,14 @@ class Measuring {
     this.handover.catch(() => undefined);
   }
 
+  /** Warns once while the reason stays the same. */
+  private tellPause(reason: string | undefined): void {
+    if (reason !== undefined && reason !== this.paused) {
+      this.logger.warn(`Device "${this.profile.name}" is paused: ${reason}`);
+    }
+    this.paused = reason;
+  }
+
   private throwIfStopped(): void {
     if (this.options.signal?.aborted) {
       throw new InterruptedError(`Measuring on device "${this.profile.name}" was interrupted`);
@@ -107,6 +116,7 @@ class Measuring {
         (event) => {
           if (event.type === 'step') current = event.id;
           if (event.type === 'unusable') unusable = event.reason;
+          this.tellPause(event.type === 'paused' ? event.reason : undefined);
           if (event.type !== 'result' && event.type !== 'failed') return;
           finished.add(event.id);
           this.settle(event.id, event.type === 'result' ? event.measurement : event.reason);

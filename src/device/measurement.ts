@@ -46,6 +46,8 @@ export const measurementSchema = z.strictObject({
   /** Rounds thrown away because the sentinel had moved. */
   redone: z.number().int().nonnegative(),
   flags: z.array(flagSchema),
+  /** Types of operators that ran on the CPU though another provider was asked for; left out where there are none. */
+  cpuOperators: z.array(z.string()).nonempty().optional(),
 });
 export type LatencyMeasurement = z.infer<typeof measurementSchema>;
 
@@ -69,6 +71,8 @@ export interface RawMeasurement {
   readonly sentinelMs: number;
   readonly redone: number;
   readonly flags: readonly MeasurementFlag[];
+  /** See `Bench.cpuOperators`. */
+  readonly cpuOperators?: readonly string[];
 }
 
 const round6 = (value: number): number => Math.round(value * 1e6) / 1e6;
@@ -109,6 +113,7 @@ export function summarize(raw: RawMeasurement): LatencyMeasurement {
   const preempted = raw.cpuBound ? samples.filter(isPreempted).length : 0;
   if (preempted > 0.1 * samples.length) flags.add('contention');
   if (undisturbed < 2 * raw.overheadMs) flags.add('belowOverhead');
+  const [operator, ...operators] = [...new Set(raw.cpuOperators)].sort();
   return {
     latencyMs,
     rawMs: Math.max(round6(rawMs), 1e-6),
@@ -130,5 +135,6 @@ export function summarize(raw: RawMeasurement): LatencyMeasurement {
     sentinelMs: round6(raw.sentinelMs),
     redone: raw.redone,
     flags: [...flags].sort(),
+    ...(operator === undefined ? {} : { cpuOperators: [operator, ...operators] }),
   };
 }

@@ -5,15 +5,18 @@ import { z } from 'zod';
 import { unknownName } from '../util/errors.js';
 import { readJson } from '../util/files.js';
 import { packagePath } from '../util/scripts.js';
+import { optionsProblem } from './providers.js';
 
 const cpuNumber = z.number().int().nonnegative();
 
 /** Settings of the runtime that change the numbers; they travel with a job. */
 export const runtimeSettingsSchema = z.strictObject({
-  /** ONNX Runtime execution provider and its options. */
+  /** ONNX Runtime execution provider and its options: providers.ts has those that are known. */
   provider: z.strictObject({
     name: z.string().min(1),
     options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+    /** Models that run partly on the CPU are measured and say so; without this key they are refused. */
+    allowCpuOperators: z.literal(true).optional(),
   }),
   threads: z.number().int().positive(),
   /** Images a run. */
@@ -27,13 +30,18 @@ export const runtimeSettingsSchema = z.strictObject({
 });
 export type RuntimeSettings = z.infer<typeof runtimeSettingsSchema>;
 
-export const deviceProfileSchema = z.strictObject({
+const profileShape = z.strictObject({
   format: z.literal('ofakit.device/1'),
   name: z.string().regex(/^[\w.-]+$/, 'must be letters, digits, ".", "_" or "-"'),
   description: z.string(),
   /** `kind` names an entry of transports.ts, which checks the rest. */
   transport: z.looseObject({ kind: z.string().min(1) }),
   ...runtimeSettingsSchema.shape,
+});
+export const deviceProfileSchema = profileShape.superRefine(({ provider }, issues) => {
+  const problem = optionsProblem(provider);
+  if (problem !== undefined)
+    issues.addIssue({ code: 'custom', path: ['provider', 'options'], message: problem });
 });
 export type DeviceProfile = z.infer<typeof deviceProfileSchema>;
 

@@ -1,6 +1,7 @@
 /** The two fixed models that every measuring job runs beside its own: one of no work, one of fixed work. */
 import { onnx, type Onnx } from '../lowering/onnxProto.js';
 import { createRandom } from '../util/random.js';
+import type { ReferenceModels } from './bench.js';
 
 const FLOAT = onnx.TensorProto.DataType.FLOAT;
 
@@ -65,10 +66,10 @@ export function nullModel(): Uint8Array {
 }
 
 /**
- * An inverted residual block, [1, 24, 112, 112] -> [1, 24, 112, 112], expand 4, kernel 5: about 2 ms on a core of the 2020s. Its
- * output is cut to one number, as the blocks' under test are.
+ * An inverted residual block, [1, 24, size, size] -> [1, 24, size, size], expand 4, kernel 5: about 2 ms on a core of the
+ * 2020s with size 112. Its output is cut to one number, as the blocks' under test are.
  */
-export function sentinelModel(): Uint8Array {
+export function sentinelModel(size = 112): Uint8Array {
   const conv = (name: string, from: string, to: string, kernel: number, group: number): Node => ({
     op: 'Conv',
     inputs: [from, name],
@@ -91,7 +92,11 @@ export function sentinelModel(): Uint8Array {
       { name: 'depthwise', shape: [96, 1, 5, 5] },
       { name: 'project', shape: [24, 96, 1, 1] },
     ],
-    [1, 24, 112, 112],
+    [1, 24, size, size],
     [1, 1, 1, 1],
   );
+}
+
+export function referenceModels(): ReferenceModels {
+  return { empty: nullModel(), small: sentinelModel(28), large: sentinelModel(112) };
 }

@@ -39,6 +39,8 @@ export interface Bench {
   /** Loads a model. What it throws concerns that model only. */
   open(id: string): Subject | Promise<Subject>;
   close(id: string): void | Promise<void>;
+  /** Types of the operators of an open model that run on the CPU though another provider was asked for. */
+  cpuOperators?(id: string): readonly string[];
   pause(ms: number): Promise<void>;
 }
 
@@ -264,6 +266,7 @@ class Session {
       sentinelMs: median(sentinelMs),
       redone,
       flags: [...flags],
+      cpuOperators: this.bench.cpuOperators?.(id) ?? [],
     });
     await this.events.onResult(id, measurement);
     await this.bench.close(id);

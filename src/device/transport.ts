@@ -29,6 +29,8 @@ export const measureEventSchema = z.discriminatedUnion('type', [
   /** Sign of life; `id` is what it begins to work on. */
   z.strictObject({ type: z.literal('step'), id: z.string(), step: z.string() }),
   z.strictObject({ type: z.literal('result'), id: z.string(), measurement: measurementSchema }),
+  /** Sign of life of a device that cannot work for the moment (a browser's page is closed or hidden); any other event ends it. */
+  z.strictObject({ type: z.literal('paused'), reason: z.string() }),
   /** This model cannot be measured; the others go on. */
   z.strictObject({ type: z.literal('failed'), id: z.string(), reason: z.string() }),
   /** Nothing can be measured on this device. */

@@ -1,48 +1,15 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import onnxProto from 'onnx-proto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { measureModels, type ModelToMeasure } from '../../src/device/measure.js';
 import { measurementSchema, type LatencyMeasurement } from '../../src/device/measurement.js';
 import { loadDevice } from '../../src/device/profile.js';
-import { protocolByName, type Protocol } from '../../src/device/protocol.js';
 import { nullModel, sentinelModel } from '../../src/device/referenceModels.js';
 import { connectDevice } from '../../src/device/transports.js';
 import { InterruptedError } from '../../src/util/errors.js';
-
-/** As little as the protocol's rules allow: nothing here judges the figures. */
-const brief: Protocol = {
-  ...protocolByName('quick'),
-  warmup: { minRuns: 10, minMs: 0, window: 5, tolerance: 0.03, maxMs: 20 },
-  round: { rewarmRuns: 1, minSamples: 3, minMs: 0, maxSamples: 5 },
-  rounds: { min: 2, max: 2, ciTarget: 0.5, maxModelMs: 1000 },
-  sentinel: { every: 10, samples: 3, tolerance: 0.05, cooldownMs: 1, maxRedo: 0 },
-};
-
-/** One run takes minutes: 5000 products of 1024 x 1024 matrices, each needing the one before. */
-function endlessModel(): Uint8Array {
-  const info = (name: string): onnxProto.onnx.IValueInfoProto => ({
-    name,
-    type: { tensorType: { elemType: 1, shape: { dim: [{ dimValue: 1024 }, { dimValue: 1024 }] } } },
-  });
-  const count = 5000;
-  const model = onnxProto.onnx.ModelProto.create({
-    irVersion: 8,
-    opsetImport: [{ domain: '', version: 17 }],
-    graph: {
-      name: 'endless',
-      input: [info('t0')],
-      output: [info(`t${count}`)],
-      node: Array.from({ length: count }, (_, i) => ({
-        opType: 'MatMul',
-        input: [`t${i}`, 't0'],
-        output: [`t${i + 1}`],
-      })),
-    },
-  });
-  return onnxProto.onnx.ModelProto.encode(model).finish();
-}
+import { briefProtocol as brief } from '../support/briefProtocol.js';
+import { endlessModel } from '../support/smallModels.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -123,7 +90,7 @@ describe('a local process', () => {
   it('refuses a provider that is not there, with the reason', async () => {
     const profile = { ...(await loadDevice('local-cpu')), provider: { name: 'xnnpack', options: {} } };
     await expect(measureModels(profile, [{ id: 'a', onnx: nullModel() }], brief)).rejects.toThrow(
-      /Cannot measure on device "local-cpu": .*xnnpack/,
+      /Unknown execution provider "xnnpack": known are .*webgpu/,
     );
   });
 
