@@ -4,10 +4,11 @@ import { silentLogger, type Logger } from '../util/logger.js';
 import { localProcess } from './localProcess.js';
 import { none } from './none.js';
 import type { DeviceProfile } from './profile.js';
+import { remote } from './remote/remote.js';
 import type { DeviceConnection, DeviceTransport } from './transport.js';
 
 export const transports: ReadonlyMap<string, DeviceTransport> = new Map(
-  [localProcess, none].map((transport) => [transport.kind, transport]),
+  [localProcess, remote, none].map((transport) => [transport.kind, transport]),
 );
 
 /** Throws UserError for an unknown kind of transport or a device that does not answer. */

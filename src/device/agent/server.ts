@@ -8,6 +8,7 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { UserError } from '../../util/errors.js';
 import { parseJson } from '../../util/files.js';
 import type { Logger } from '../../util/logger.js';
@@ -218,6 +219,14 @@ class Agent {
 
   private async connect(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const text = await this.readText(request, response);
+    // Looked at first: the other keys of another version may be others.
+    const { wire } = parseRequest(text, z.looseObject({ wire: z.number() }));
+    if (wire !== WIRE_VERSION) {
+      throw new Refusal(
+        400,
+        `it speaks version ${WIRE_VERSION} of the protocol, not ${wire}: install the same ofakit on both sides`,
+      );
+    }
     const { settings } = parseRequest(text, connectRequestSchema);
     checkSettings(settings, this.limits.maxThreads);
     const notes: string[] = [];
@@ -292,7 +301,7 @@ function letItCome(request: IncomingMessage, response: ServerResponse): void {
 }
 
 /** Throws Refusal 400 for what is not as the schema says. */
-function parseRequest<T>(text: string, schema: Parameters<typeof parseJson<T>>[1]): T {
+function parseRequest<T>(text: string, schema: z.ZodType<T>): T {
   try {
     return parseJson(text, schema, 'the request');
   } catch (error) {
