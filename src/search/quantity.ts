@@ -1,23 +1,37 @@
-/** What is known of an architecture without running it: predicted accuracy, latency, costs; and the limits on them. */
+/** What can be asked of an architecture: accuracy, latency, costs; and the limits on them. */
 import type { Architecture } from '../space/architecture.js';
 import { architectureKey } from '../space/canonical.js';
 import { networkCosts, type Costs, type NetworkCosts } from '../space/costs.js';
 import type { Gene } from '../space/gene.js';
+import type { Genome, Genotype } from '../space/genotype.js';
 import type { SearchSpace } from '../space/space.js';
+import type { Candidate, ObjectiveInfo } from './strategy.js';
 
 /** One number for every architecture, in order. In batches, as predictors are faster that way. */
 export type BatchFunction = (
   archs: readonly Architecture[],
 ) => ArrayLike<number> | Promise<ArrayLike<number>>;
 
-export interface Quantity {
-  /** With its unit where it leaves the process: `latencyMs`, `macs`, `top1`. */
-  readonly name: string;
+export type GenotypeFunction = (
+  genotypes: readonly Genotype[],
+) => ArrayLike<number> | Promise<ArrayLike<number>>;
+
+/** `name`: with its unit where it leaves the process, as in `latencyMs`, `macs`, `top1`. */
+export interface Quantity extends ObjectiveInfo {
   /** For messages: `ms`, `MACs`. */
   readonly unit: string;
-  /** Which way is better. */
-  readonly direction: 'maximize' | 'minimize';
   readonly evaluate: BatchFunction;
+  /** Known of any network at no cost worth counting: no surrogate guesses it. */
+  readonly cheap?: boolean;
+  /** The same on a share of the validation images, in (0, 1), at that share of the cost. Absent where there are none. */
+  readonly evaluateAt?: (
+    archs: readonly Architecture[],
+    fidelity: number,
+  ) => ArrayLike<number> | Promise<ArrayLike<number>>;
+  /** A quicker way for thousands, where there is one for these genes. */
+  readonly forGenome?: (genome: Genome) => GenotypeFunction | undefined;
+  /** Architectures asked at once, at most; 1 for measurements, so that each is kept when it is done. Default: no limit. */
+  readonly chunk?: number;
 }
 
 /** The quantity must be at most `limit` where less is better, at least `limit` where more is better. */
@@ -26,8 +40,10 @@ export interface Constraint {
   readonly limit: number;
 }
 
-export function latencyQuantity(evaluate: BatchFunction): Quantity {
-  return { name: 'latencyMs', unit: 'ms', direction: 'minimize', evaluate };
+/** Predicted: `cheap`. `device`: part of the name, where there are several. */
+export function latencyQuantity(evaluate: BatchFunction, device?: string): Quantity {
+  const name = device === undefined ? 'latencyMs' : `latencyMs.${device}`;
+  return { name, unit: 'ms', direction: 'minimize', cheap: true, evaluate };
 }
 
 export function accuracyQuantity(evaluate: BatchFunction): Quantity {
@@ -53,6 +69,7 @@ export function costQuantities(space: SearchSpace): Readonly<Record<keyof Costs,
     name,
     unit: UNITS[name],
     direction: 'minimize',
+    cheap: true,
     evaluate: (archs) => archs.map((arch) => costs(arch)[name]),
   });
   return {
@@ -69,24 +86,64 @@ export function violation({ quantity, limit }: Constraint, value: number): numbe
   return excess <= 0 ? 0 : excess / Math.max(Math.abs(limit), Number.MIN_VALUE);
 }
 
+/** Throws RangeError for a wrong count or a value that is not finite; `describe` names the place of one. */
+function checkValues(
+  { name }: Quantity,
+  values: ArrayLike<number>,
+  count: number,
+  describe: (place: number) => unknown,
+): ArrayLike<number> {
+  if (values.length !== count) {
+    throw new RangeError(
+      `Cannot search: ${name} must have one value an architecture, ${count} in all: it has ${values.length}`,
+    );
+  }
+  for (let i = 0; i < count; i++) {
+    if (Number.isFinite(values[i])) continue;
+    throw new RangeError(
+      `Cannot search: ${name} must be a finite number: it is ${values[i]} for ${JSON.stringify(describe(i))}`,
+    );
+  }
+  return values;
+}
+
 /** Calls the function and checks what it returns. Throws RangeError for a wrong count or a value that is not finite. */
 export async function evaluateQuantity(
   quantity: Quantity,
   archs: readonly Architecture[],
 ): Promise<ArrayLike<number>> {
   if (archs.length === 0) return [];
-  const values = await quantity.evaluate(archs);
-  if (values.length !== archs.length) {
-    throw new RangeError(
-      `Cannot search: ${quantity.name} must have one value an architecture, ${archs.length} in all: it has ${values.length}`,
-    );
-  }
-  for (let i = 0; i < values.length; i++) {
-    if (!Number.isFinite(values[i])) {
-      throw new RangeError(
-        `Cannot search: ${quantity.name} must be a finite number: it is ${values[i]} for ${JSON.stringify(archs[i])}`,
-      );
-    }
+  return checkValues(quantity, await quantity.evaluate(archs), archs.length, (i) => archs[i]);
+}
+
+export type CandidateFunction = (candidates: readonly Candidate[]) => Promise<ArrayLike<number>>;
+
+/** The quantity of candidates, each at its own fidelity, by the quickest way there is. Throws as `evaluateQuantity`. */
+export function candidateFunction(quantity: Quantity, genome: Genome): CandidateFunction {
+  const quick = quantity.forGenome?.(genome);
+  return async (candidates) => {
+    const { length } = candidates;
+    if (length === 0) return [];
+    const describe = (i: number): unknown => candidates[i]!.architecture;
+    if (candidates.some(({ fidelity }) => fidelity !== undefined))
+      return checkValues(quantity, await atFidelities(quantity, candidates), length, describe);
+    const values =
+      quick === undefined
+        ? quantity.evaluate(candidates.map(({ architecture }) => architecture))
+        : quick(candidates.map(({ genotype }) => genotype));
+    return checkValues(quantity, await values, length, describe);
+  };
+}
+
+/** Quantities that know no shares of images (counts, tables) are the same at each. */
+async function atFidelities(quantity: Quantity, candidates: readonly Candidate[]): Promise<number[]> {
+  const values: number[] = [];
+  for (const { architecture, fidelity = 1 } of candidates) {
+    const asked =
+      fidelity === 1 || quantity.evaluateAt === undefined
+        ? quantity.evaluate([architecture])
+        : quantity.evaluateAt([architecture], fidelity);
+    values.push((await asked)[0]!);
   }
   return values;
 }

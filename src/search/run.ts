@@ -1,68 +1,108 @@
-/** The loop between a strategy and the quantities: proposes, checks limits, scores what meets them, remembers the best. */
+/** The loop between a strategy and the quantities: proposes, checks limits, evaluates what meets them, remembers the best. */
 import { setImmediate } from 'node:timers/promises';
+import type { Engine } from '../engine/engine.js';
 import type { Architecture } from '../space/architecture.js';
 import { canonical } from '../space/canonical.js';
 import type { Gene } from '../space/gene.js';
+import { Genome } from '../space/genotype.js';
+import { UserError } from '../util/errors.js';
 import type { Progress } from '../util/logger.js';
 import { findFeasible, infeasible } from './feasibility.js';
+import { genesSha256, SearchJournal, type JournalHeader, type RecordedTrial } from './journal.js';
 import { ParetoFront } from './pareto.js';
-import { evaluateQuantity, violation, type Constraint, type Quantity } from './quantity.js';
-import type { Candidate, StrategyDefinition, Trial } from './strategy.js';
+import {
+  candidateFunction,
+  evaluateQuantity,
+  violation,
+  type CandidateFunction,
+  type Constraint,
+  type Quantity,
+} from './quantity.js';
+import {
+  createCandidate,
+  gainsOf,
+  type Candidate,
+  type FeasibleTrial,
+  type Strategy,
+  type StrategyContext,
+  type StrategyDefinition,
+  type Trial,
+} from './strategy.js';
+import { surrogateOf, type Regressor } from './surrogate.js';
 
 /** Candidates evaluated at once, at most. */
 const BATCH = 256;
+/** Shares of images add up to a budget but for rounding. */
+const ROUNDING = 1e-9;
 
 export interface RunOptions {
   readonly genes: readonly Gene[];
   readonly strategy: StrategyDefinition;
-  readonly objective: Quantity;
-  /** What the front trades the objective against. */
-  readonly cost?: Quantity;
+  /** What is sought: one, or several for strategies that can. */
+  readonly objectives: readonly Quantity[];
+  /** Kept of every network; the front trades the objectives against these, too. */
+  readonly recorded?: readonly Quantity[];
   readonly constraints: readonly Constraint[];
-  /** Architectures whose objective may be asked; checking limits is free. */
+  /** Evaluations of the objectives; one on a share of the images counts as that share. Checking limits is free. */
   readonly budget: number;
   readonly seed: number;
+  /** For strategies that need a surrogate. */
+  readonly regressor?: Regressor;
+  /** For strategies that need an engine. */
+  readonly engine?: Engine;
+  /** Kept while the search runs; where there is one of the same search already, it goes on from there. */
+  readonly journal?: { readonly path: string; readonly origin: JournalHeader['origin'] };
   readonly progress?: Progress;
+  readonly signal?: AbortSignal;
 }
 
 /** A network that meets all limits. */
 export interface Found {
   /** Canonical. */
   readonly architecture: Architecture;
-  readonly objective: number;
-  readonly cost?: number;
+  /** Of the objectives. */
+  readonly values: readonly number[];
+  /** Of the recorded quantities. */
+  readonly recorded: readonly number[];
 }
 
 export interface RunResult {
+  /** Best in the first objective. */
   readonly best: Found;
-  /** Distinct networks whose objective was asked: never more than the budget. */
+  /** What was spent of the budget: distinct networks, or shares of them. */
   readonly evaluated: number;
-  /** Distinct networks that the strategy proposed: their limits were checked. */
+  /** Distinct candidates that the strategy proposed: their limits were checked. */
   readonly checked: number;
   /** Every improvement of the best, and after how many evaluations it came. */
   readonly history: readonly (Found & { readonly evaluated: number })[];
-  /** Non-dominated among all evaluated, by ascending cost; only the best without a cost. */
+  /** Non-dominated among all evaluated; by the last quantity, the best of it first. One network for a single quantity. */
   readonly front: readonly Found[];
 }
 
-interface FrontPoint {
-  readonly cost: number;
-  readonly value: number;
-  readonly found: Found;
-}
-
 /** What a run has seen so far. */
-class Journal {
+class Ledger {
   evaluated = 0;
   checked = 0;
   readonly history: (Found & { readonly evaluated: number })[] = [];
-  readonly front = new ParetoFront<FrontPoint>();
   /** Best value of each constraint's quantity, feasible or not. */
   readonly extremes: number[];
-  #bestScore = Number.NEGATIVE_INFINITY;
+  readonly front: ParetoFront<{ readonly gains: readonly number[]; readonly found: Found }>;
+  #best = Number.NEGATIVE_INFINITY;
+  readonly #functions = new Map<Quantity, CandidateFunction>();
+  readonly #chunk: number;
+  readonly #kept: readonly Quantity[];
 
-  constructor(private readonly options: RunOptions) {
-    this.extremes = options.constraints.map(() => Number.NaN);
+  constructor(
+    private readonly options: RunOptions,
+    private readonly genome: Genome,
+  ) {
+    const { constraints, objectives, recorded = [] } = options;
+    this.#kept = [...objectives, ...recorded];
+    this.extremes = constraints.map(() => Number.NaN);
+    this.front = new ParetoFront(({ gains }) => gains);
+    for (const quantity of [...this.#kept, ...constraints.map((constraint) => constraint.quantity)])
+      this.#functions.set(quantity, candidateFunction(quantity, genome));
+    this.#chunk = Math.min(...this.#kept.map(({ chunk }) => chunk ?? Number.POSITIVE_INFINITY));
   }
 
   get best(): Found | undefined {
@@ -72,16 +112,60 @@ class Journal {
     return found;
   }
 
-  /** Limits first; the objective only of those that meet them. */
-  async evaluate(candidates: readonly Candidate[]): Promise<Trial[]> {
-    const { constraints, objective, cost, genes } = this.options;
-    const archs = candidates.map(({ architecture }) => architecture);
-    this.checked += candidates.length;
+  /**
+   * Limits first; the objectives only of those that meet them, a chunk at a time. `known`: what a journal says of the
+   * first candidates. `done`: of every further stretch of candidates.
+   */
+  async evaluate(
+    candidates: readonly Candidate[],
+    known: readonly RecordedTrial[],
+    done: (trials: readonly RecordedTrial[]) => Promise<void>,
+  ): Promise<RecordedTrial[]> {
+    const trials: RecordedTrial[] = [...known];
+    for (const trial of known) this.accept(trial);
+    const asked = candidates.slice(known.length);
+    const { excess, columns } = await this.#limits(asked);
+    for (let start = 0; start < asked.length;) {
+      this.options.signal?.throwIfAborted();
+      let [end, feasible] = [start, 0];
+      while (end < asked.length && feasible < this.#chunk) if (excess[end++] === 0) feasible++;
+      const stretch = await this.#evaluateStretch(asked, start, end, excess, columns);
+      for (const trial of stretch) this.accept(trial);
+      trials.push(...stretch);
+      await done(stretch);
+      start = end;
+    }
+    return trials;
+  }
+
+  /** Counts a trial, and keeps it where it is the best or on the front. */
+  accept({ trial, recorded }: RecordedTrial): void {
+    this.checked++;
+    if (trial.state === 'infeasible') return;
+    const { fidelity = 1, values } = trial;
+    this.evaluated += fidelity;
+    if (Math.abs(this.evaluated - Math.round(this.evaluated)) < ROUNDING)
+      this.evaluated = Math.round(this.evaluated);
+    if (fidelity < 1) return;
+    const gains = gainsOf(this.#kept, recorded.length === 0 ? values : [...values, ...recorded]);
+    const better = gains[0]! > this.#best;
+    if (!better && !this.front.accepts(gains)) return;
+    const found = { architecture: canonical(this.genome.genes, trial.architecture), values, recorded };
+    this.front.add({ gains, found });
+    if (!better) return;
+    this.#best = gains[0]!;
+    this.history.push({ ...found, evaluated: this.evaluated });
+  }
+
+  /** Of each candidate the sum of relative excesses, and the values that it was computed from. */
+  async #limits(
+    candidates: readonly Candidate[],
+  ): Promise<{ excess: Float64Array; columns: Map<Quantity, ArrayLike<number>> }> {
     const excess = new Float64Array(candidates.length);
     const columns = new Map<Quantity, ArrayLike<number>>();
-    for (const [c, constraint] of constraints.entries()) {
+    for (const [c, constraint] of this.options.constraints.entries()) {
       const { quantity } = constraint;
-      const values = columns.get(quantity) ?? (await evaluateQuantity(quantity, archs));
+      const values = columns.get(quantity) ?? (await this.#functions.get(quantity)!(candidates));
       columns.set(quantity, values);
       for (let i = 0; i < candidates.length; i++) {
         excess[i]! += violation(constraint, values[i]!);
@@ -90,36 +174,37 @@ class Journal {
           this.extremes[c] = values[i]!;
       }
     }
-    const rows = candidates.flatMap((_, i) => (excess[i] === 0 ? [i] : []));
-    const feasible = rows.map((row) => archs[row]!);
-    const scores = await evaluateQuantity(objective, feasible);
-    const known = cost && columns.get(cost);
-    const costs = known ? rows.map((row) => known[row]!) : cost && (await evaluateQuantity(cost, feasible));
-    const sign = objective.direction === 'maximize' ? 1 : -1;
-    const trials = candidates.map((candidate, i): Trial => ({
-      ...candidate,
-      state: 'infeasible',
-      violation: excess[i]!,
-    }));
-    rows.forEach((row, i) => {
-      const candidate = candidates[row]!;
-      const score = sign * scores[i]!;
-      trials[row] = { ...candidate, state: 'feasible', values: [scores[i]!] };
-      this.evaluated++;
-      const better = score > this.#bestScore;
-      const point = costs && { cost: costs[i]!, value: score };
-      if (!better && point === undefined) return;
-      const found = (): Found => ({
-        architecture: canonical(genes, candidate.architecture),
-        objective: scores[i]!,
-        ...(point && { cost: point.cost }),
-      });
-      if (better) {
-        this.#bestScore = score;
-        this.history.push({ ...found(), evaluated: this.evaluated });
+    return { excess, columns };
+  }
+
+  async #evaluateStretch(
+    candidates: readonly Candidate[],
+    start: number,
+    end: number,
+    excess: Float64Array,
+    columns: ReadonlyMap<Quantity, ArrayLike<number>>,
+  ): Promise<RecordedTrial[]> {
+    const rows: number[] = [];
+    for (let i = start; i < end; i++) if (excess[i] === 0) rows.push(i);
+    const feasible = rows.map((row) => candidates[row]!);
+    const kept: ArrayLike<number>[] = [];
+    for (const quantity of this.#kept) {
+      const column = columns.get(quantity);
+      kept.push(column ? rows.map((row) => column[row]!) : await this.#functions.get(quantity)!(feasible));
+    }
+    const { length } = this.options.objectives;
+    const trials: RecordedTrial[] = [];
+    for (let i = start, row = 0; i < end; i++) {
+      const candidate = candidates[i]!;
+      if (excess[i]! > 0) {
+        trials.push({ trial: { ...candidate, state: 'infeasible', violation: excess[i]! }, recorded: [] });
+        continue;
       }
-      if (point !== undefined && this.front.accepts(point)) this.front.add({ ...point, found: found() });
-    });
+      const all = kept.map((column) => column[row]!);
+      row++;
+      const trial: FeasibleTrial = { ...candidate, state: 'feasible', values: all.slice(0, length) };
+      trials.push({ trial, recorded: all.slice(length) });
+    }
     return trials;
   }
 }
@@ -127,36 +212,157 @@ class Journal {
 /**
  * Runs a strategy until the budget is used up or it has nothing left to propose. Deterministic for a seed. Throws
  * InfeasibleError where no network meets the limits (for exact strategies that is proven, for others it is what descents
- * found), RangeError for a budget below 1 or a quantity that returns nonsense.
+ * found); UserError for a strategy that cannot do what is asked, and for a journal that does not fit; RangeError for a
+ * budget below 1 or a quantity that returns nonsense; the signal's reason when what is done is in the journal.
  */
 export async function runSearch(options: RunOptions): Promise<RunResult> {
-  const { genes, strategy, constraints, budget, seed, progress, cost } = options;
+  const { genes, strategy, constraints, budget, seed, objectives, recorded = [] } = options;
   if (!(budget >= 1)) throw new RangeError(`Cannot search: the budget must be at least 1: it is ${budget}`);
-  const journal = new Journal(options);
+  checkAbilities(options);
+  const genome = new Genome(genes);
+  const ledger = new Ledger(options, genome);
+  const journal =
+    options.journal &&
+    (await SearchJournal.open(
+      options.journal.path,
+      {
+        format: 'ofakit.search/1',
+        strategy: strategy.name,
+        seed,
+        // JSON knows no infinity.
+        budget: Math.min(budget, Number.MAX_SAFE_INTEGER),
+        objectives: objectives.map(({ name, direction }) => ({
+          name,
+          direction,
+        })),
+        recorded: recorded.map(({ name }) => name),
+        limits: constraints.map(({ quantity: { name }, limit }) => ({ name, limit })),
+        genesSha256: genesSha256(genes),
+        origin: options.journal.origin,
+      },
+      genome,
+    ));
   const anchor = strategy.exact ? undefined : await findFeasible(genes, constraints, seed);
-  const running = strategy.create({
-    genes,
-    seed,
-    budget,
-    objectives: [options.objective],
-    ...(anchor && { anchor }),
-  });
-  while (journal.evaluated < budget) {
-    const candidates = await running.propose(Math.min(BATCH, budget - journal.evaluated));
-    if (candidates.length === 0) break;
-    await running.observe(await journal.evaluate(candidates));
-    progress?.update(journal.evaluated, `best ${journal.best?.objective.toPrecision(5) ?? 'none yet'}`);
-    await setImmediate();
+  const running = strategy.create(contextOf(options, anchor));
+  try {
+    await loop(options, running, ledger, journal);
+  } finally {
+    await running.dispose?.();
   }
   // A strategy that met nothing feasible still has the network that was found before it began.
-  if (journal.best === undefined && anchor) await journal.evaluate([{ architecture: anchor, key: '' }]);
-  const { best, evaluated, checked, history, front, extremes } = journal;
+  if (ledger.best === undefined && anchor)
+    await ledger.evaluate([createCandidate(genome, genome.encode(anchor))], [], () => Promise.resolve());
+  const { best, evaluated, checked, history, front, extremes } = ledger;
   if (best === undefined) throw infeasible(constraints, extremes);
   return {
     best,
     evaluated,
     checked,
     history,
-    front: cost === undefined ? [best] : front.points().map(({ found }) => found),
+    front: front
+      .points()
+      .map(({ found }) => found)
+      .reverse(),
   };
+}
+
+function contextOf(
+  { genes, seed, budget, objectives, constraints, regressor, engine, strategy }: RunOptions,
+  anchor: Architecture | undefined,
+): StrategyContext {
+  const violations = async (archs: readonly Architecture[]): Promise<Float64Array> => {
+    const sum = new Float64Array(archs.length);
+    for (const constraint of constraints) {
+      const values = await evaluateQuantity(constraint.quantity, archs);
+      for (let i = 0; i < sum.length; i++) sum[i]! += violation(constraint, values[i]!);
+    }
+    return sum;
+  };
+  return {
+    genes,
+    seed,
+    budget,
+    objectives: objectives.map(({ name, direction }) => ({ name, direction })),
+    ...(anchor && { anchor }),
+    ...(constraints.length > 0 && { violations }),
+    ...(strategy.needs?.surrogate !== undefined &&
+      regressor !== undefined && { surrogate: surrogateOf(objectives, regressor) }),
+    ...(engine !== undefined && { engine }),
+  };
+}
+
+async function loop(
+  { strategy, budget, progress, signal }: RunOptions,
+  running: Strategy,
+  ledger: Ledger,
+  journal: SearchJournal | undefined,
+): Promise<void> {
+  const rounds = journal?.rounds ?? [];
+  const sharing = strategy.needs?.fidelity === true;
+  for (let round = 0; ledger.evaluated < budget; round++) {
+    const earlier = rounds[round] ?? [];
+    const whole = round < rounds.length - 1 || (round === rounds.length - 1 && journal!.complete);
+    const trials: Trial[] = [];
+    if (whole && strategy.capabilities.resume === 'observe') {
+      for (const recorded of earlier) {
+        ledger.accept(recorded);
+        trials.push(recorded.trial);
+      }
+    } else {
+      signal?.throwIfAborted();
+      const left = budget - ledger.evaluated;
+      const candidates = await running.propose(sharing ? BATCH : Math.min(BATCH, Math.ceil(left)));
+      if (candidates.length === 0) break;
+      checkReplay(earlier, candidates, whole);
+      const done = await ledger.evaluate(candidates, earlier, (more) =>
+        Promise.resolve(journal?.append(round, candidates.length, more)),
+      );
+      for (const { trial } of done) trials.push(trial);
+    }
+    await running.observe(trials);
+    progress?.update(ledger.evaluated, `best ${ledger.best?.values[0]!.toPrecision(5) ?? 'none yet'}`);
+    if (!whole) await setImmediate();
+  }
+}
+
+/** Throws UserError where the strategy does not propose what it proposed when the journal was written. */
+function checkReplay(
+  earlier: readonly RecordedTrial[],
+  candidates: readonly Candidate[],
+  whole: boolean,
+): void {
+  const same =
+    (whole ? earlier.length === candidates.length : earlier.length <= candidates.length) &&
+    earlier.every(
+      ({ trial }, i) => trial.key === candidates[i]!.key && trial.fidelity === candidates[i]!.fidelity,
+    );
+  if (same) return;
+  throw new UserError(
+    'Cannot go on with the journal: the strategy must propose again what it holds: it proposes other networks; the journal is damaged or was written by another version of ofakit',
+  );
+}
+
+/** Throws UserError for a strategy that cannot do what is asked of it, or lacks what it needs. */
+function checkAbilities({ strategy, objectives, regressor, engine }: RunOptions): void {
+  const { name, capabilities, needs = {} } = strategy;
+  const cannot = (reason: string): never => {
+    throw new UserError(`Cannot search by "${name}": ${reason}`);
+  };
+  if (objectives.length === 0) cannot('there must be an objective: there is none');
+  if (objectives.length > 1 && !capabilities.multiObjective) {
+    cannot(
+      `it seeks one objective: there are ${objectives.length} (${objectives.map((objective) => objective.name).join(', ')}); strategies for several are marked in docs/search.md`,
+    );
+  }
+  if (needs.surrogate !== undefined && regressor === undefined)
+    cannot('it needs a regressor to guess objectives with: there is none');
+  if (needs.surrogate === 'variance' && regressor?.variance === false)
+    cannot(`it needs a regressor that knows how sure it is: "${regressor.name}" does not`);
+  if (needs.fidelity === true && objectives[0]?.evaluateAt === undefined) {
+    cannot(
+      `it evaluates on a share of the validation images: "${objectives[0]?.name}" can only be asked on all of them`,
+    );
+  }
+  if (needs.engine === true && engine === undefined)
+    cannot('it needs an engine to run networks on: there is none');
 }

@@ -1,10 +1,10 @@
-/** The most accurate subnet within limits, by predictors: what `ofa search` runs. */
+/** The best subnets within limits: what `ofa search` runs. */
 import type { Architecture } from '../space/architecture.js';
 import type { Costs } from '../space/costs.js';
 import { countNetworks } from '../space/enumerate.js';
 import { limitGenes, type GeneLimits } from '../space/limits.js';
 import type { SearchSpace } from '../space/space.js';
-import { unknownName, UserError } from '../util/errors.js';
+import { UserError } from '../util/errors.js';
 import { silentLogger, type Logger } from '../util/logger.js';
 import {
   accuracyQuantity,
@@ -12,32 +12,88 @@ import {
   latencyQuantity,
   type BatchFunction,
   type Constraint,
+  type Quantity,
 } from './quantity.js';
-import { runSearch, type Found } from './run.js';
+import { runSearch, type Found, type RunOptions, type RunResult } from './run.js';
 import type { StrategyDefinition } from './strategy.js';
-import { strategies } from './strategies/index.js';
+import { strategyByName } from './strategies/index.js';
 
 /** Spaces of up to so many distinct networks are searched exactly unless a strategy or a smaller budget is given. */
 export const EXHAUSTIVE_LIMIT = 200_000;
 
-/** What a subnet may cost at most. */
-export type SearchConstraints = Partial<Readonly<Record<'latencyMs' | keyof Costs, number>>>;
+/** Evaluations when the user does not say and each is a measurement. */
+const MEASURED_BUDGET = 100;
 
-export interface SearchOptions {
+export interface ObjectiveSearchOptions extends Pick<
+  RunOptions,
+  'objectives' | 'recorded' | 'regressor' | 'engine' | 'journal' | 'signal'
+> {
   readonly space: SearchSpace;
   /** Searches a part of the space only, e.g. one image size. */
   readonly within?: GeneLimits;
+  readonly constraints?: readonly Constraint[];
+  /**
+   * A name of `strategies`, or one's own. By default exhaustive in small spaces; in others evolution for one objective,
+   * NSGA-II for several, and `linas` where evaluating is measuring.
+   */
+  readonly strategy?: string | StrategyDefinition;
+  /** Evaluations of the objectives, at most. Default: the strategy's, or 100 measurements. */
+  readonly budget?: number;
+  readonly seed?: number;
+  readonly logger?: Logger;
+}
+
+export interface ObjectiveSearchResult extends RunResult {
+  /** Name of the strategy. */
+  readonly strategy: string;
+}
+
+/** One objective: the best network. Several: the front. Throws as `runSearch`, and UserError for an unknown strategy. */
+export async function searchObjectives(options: ObjectiveSearchOptions): Promise<ObjectiveSearchResult> {
+  const { space, within = {}, constraints = [], seed = 0, logger = silentLogger, ...rest } = options;
+  const genes = limitGenes(space.genes, within);
+  const subnets = countNetworks(genes);
+  const measured = options.objectives.some(({ chunk }) => chunk !== undefined);
+  const strategy = chooseStrategy(options, subnets, measured);
+  const budget =
+    options.budget ?? (measured ? Math.min(MEASURED_BUDGET, strategy.defaultBudget) : strategy.defaultBudget);
+  const total = subnets < BigInt(Number.MAX_SAFE_INTEGER) ? Math.min(budget, Number(subnets)) : budget;
+  const progress = logger.progress(`Searching (${strategy.name})`, total);
+  try {
+    const result = await runSearch({ ...rest, genes, strategy, constraints, budget, seed, progress });
+    return { strategy: strategy.name, ...result };
+  } finally {
+    progress.stop();
+  }
+}
+
+function chooseStrategy(
+  { strategy, budget, objectives }: ObjectiveSearchOptions,
+  subnets: bigint,
+  measured: boolean,
+): StrategyDefinition {
+  if (strategy !== undefined) return typeof strategy === 'string' ? strategyByName(strategy) : strategy;
+  if (measured) return strategyByName('linas');
+  const small = subnets <= EXHAUSTIVE_LIMIT && (budget === undefined || subnets <= budget);
+  return strategyByName(small ? 'exhaustive' : objectives.length > 1 ? 'nsga2' : 'evolution');
+}
+
+/** What a subnet may cost at most. */
+export type SearchConstraints = Partial<Readonly<Record<'latencyMs' | keyof Costs, number>>>;
+
+export interface SearchOptions extends Pick<
+  ObjectiveSearchOptions,
+  'space' | 'within' | 'strategy' | 'seed' | 'logger' | 'regressor' | 'engine' | 'signal'
+> {
   readonly predictAccuracy: BatchFunction;
   readonly predictLatencyMs?: BatchFunction;
   readonly constraints?: SearchConstraints;
   /** Limits on anything else. */
   readonly moreConstraints?: readonly Constraint[];
-  /** A name of `strategies`; by default exhaustive in small spaces and evolution in others. */
-  readonly strategy?: string;
+  /** Seeks the front of accuracy and latency instead of the most accurate subnet. */
+  readonly pareto?: boolean;
   /** How many distinct architectures `predictAccuracy` may be asked for. */
   readonly budget?: number;
-  readonly seed?: number;
-  readonly logger?: Logger;
 }
 
 export interface SearchSolution {
@@ -61,66 +117,58 @@ export interface SearchResult {
 }
 
 /**
- * Throws InfeasibleError naming the best value found where no subnet meets the constraints, UserError for an unknown
- * strategy or a latency limit without latencies.
+ * The most accurate subnet within limits, by predictors. Throws InfeasibleError naming the best value found where no subnet
+ * meets the constraints, UserError for an unknown strategy or a latency limit without latencies.
  */
 export async function search(options: SearchOptions): Promise<SearchResult> {
-  const { space, within = {}, constraints = {}, predictLatencyMs, seed = 0, logger = silentLogger } = options;
-  const genes = limitGenes(space.genes, within);
+  const {
+    predictAccuracy,
+    predictLatencyMs,
+    constraints = {},
+    moreConstraints = [],
+    pareto,
+    ...rest
+  } = options;
   const latency = predictLatencyMs && latencyQuantity(predictLatencyMs);
-  const quantities = { ...costQuantities(space), ...(latency && { latencyMs: latency }) };
-  const all: Constraint[] = [...(options.moreConstraints ?? [])];
-  for (const [name, limit] of Object.entries(constraints)) {
-    const quantity = (quantities as Partial<Record<string, Constraint['quantity']>>)[name];
+  const quantities = { ...costQuantities(options.space), ...(latency && { latencyMs: latency }) };
+  const accuracy = accuracyQuantity(predictAccuracy);
+  if (pareto === true && latency === undefined)
+    throw new UserError('Cannot search for a front: it needs latencies to trade accuracy against');
+  const { strategy, best, evaluated, checked, history, front } = await searchObjectives({
+    ...rest,
+    ...(pareto === true && latency !== undefined
+      ? { objectives: [accuracy, latency] }
+      : { objectives: [accuracy], ...(latency && { recorded: [latency] }) }),
+    constraints: [...moreConstraints, ...limitsOn(quantities, constraints)],
+  });
+  return {
+    strategy,
+    best: solution(best),
+    evaluated,
+    checked,
+    history: history.map((found) => ({ ...solution(found), evaluated: found.evaluated })),
+    front: front.map(solution),
+  };
+}
+
+/** Throws UserError for a quantity that is not there, and for a limit that is not above 0. */
+export function limitsOn(
+  quantities: Readonly<Partial<Record<string, Quantity>>>,
+  limits: Readonly<Record<string, number>>,
+): Constraint[] {
+  return Object.entries(limits).map(([name, limit]) => {
+    const quantity = quantities[name];
     if (quantity === undefined) {
       throw new UserError(
         `Cannot limit ${name}: a limit must be on one of ${Object.keys(quantities).join(', ')}; latencyMs takes a device or a latency table`,
       );
     }
     if (!(limit > 0)) throw new UserError(`Cannot limit ${name}: the limit must be above 0: it is ${limit}`);
-    all.push({ quantity, limit });
-  }
-  const subnets = countNetworks(genes);
-  const strategy = chooseStrategy(options.strategy, subnets, options.budget);
-  const budget = options.budget ?? strategy.defaultBudget;
-  const total = subnets < BigInt(Number.MAX_SAFE_INTEGER) ? Math.min(budget, Number(subnets)) : budget;
-  const progress = logger.progress(`Searching (${strategy.name})`, total);
-  try {
-    const result = await runSearch({
-      genes,
-      strategy,
-      objective: accuracyQuantity(options.predictAccuracy),
-      ...(latency && { cost: latency }),
-      constraints: all,
-      budget,
-      seed,
-      progress,
-    });
-    return {
-      strategy: strategy.name,
-      best: solution(result.best),
-      evaluated: result.evaluated,
-      checked: result.checked,
-      history: result.history.map((found) => ({ ...solution(found), evaluated: found.evaluated })),
-      front: result.front.map(solution),
-    };
-  } finally {
-    progress.stop();
-  }
+    return { quantity, limit };
+  });
 }
 
-function solution({ architecture, objective, cost }: Found): SearchSolution {
-  return { architecture, accuracy: objective, ...(cost === undefined ? {} : { latencyMs: cost }) };
-}
-
-function chooseStrategy(
-  name: string | undefined,
-  subnets: bigint,
-  budget: number | undefined,
-): StrategyDefinition {
-  const small = subnets <= EXHAUSTIVE_LIMIT && (budget === undefined || subnets <= budget);
-  const wanted = name ?? (small ? 'exhaustive' : 'evolution');
-  const strategy = strategies.get(wanted);
-  if (strategy === undefined) throw unknownName('search strategy', wanted, [...strategies.keys()]);
-  return strategy;
+function solution({ architecture, values, recorded }: Found): SearchSolution {
+  const [accuracy, latencyMs] = [...values, ...recorded];
+  return { architecture, accuracy: accuracy!, ...(latencyMs === undefined ? {} : { latencyMs }) };
 }

@@ -4,9 +4,9 @@
  * from its seed and the trials it has observed, so a search is resumed by replaying them.
  */
 import type { Engine } from '../engine/engine.js';
-import { architectureKey } from '../space/canonical.js';
 import type { Architecture } from '../space/architecture.js';
 import type { Gene } from '../space/gene.js';
+import { Genome, type Genotype } from '../space/genotype.js';
 import type { Surrogate } from './surrogate.js';
 
 export type Direction = 'maximize' | 'minimize';
@@ -18,9 +18,11 @@ export interface ObjectiveInfo {
   readonly direction: Direction;
 }
 
+/** Made by `Fresh` or `createCandidate`. */
 export interface Candidate {
   readonly architecture: Architecture;
-  /** `architectureKey`: equal for equal networks. */
+  readonly genotype: Genotype;
+  /** `Genome.key`: equal for equal networks. */
   readonly key: string;
   /** Share of the validation images to evaluate on, in (0, 1]; absent: all. Only strategies with `needs.fidelity` set it. */
   readonly fidelity?: number;
@@ -116,21 +118,31 @@ export function scoreOf({ objectives }: StrategyContext, { values }: FeasibleTri
   return objectives[0]!.direction === 'maximize' ? values[0]! : -values[0]!;
 }
 
+export function createCandidate(genome: Genome, genotype: Genotype, fidelity?: number): Candidate {
+  const own = { architecture: genome.decode(genotype), genotype, key: genome.key(genotype) };
+  return fidelity === undefined ? own : { ...own, fidelity };
+}
+
 /** Makes candidates, each network once. */
 export class Fresh {
+  readonly genome: Genome;
   readonly #keys = new Set<string>();
 
-  constructor(private readonly genes: readonly Gene[]) {}
-
-  /** Undefined for a network that was taken before. */
-  take(architecture: Architecture): Candidate | undefined {
-    const key = architectureKey(this.genes, architecture);
-    if (this.#keys.has(key)) return undefined;
-    this.#keys.add(key);
-    return { architecture, key };
+  constructor(genes: readonly Gene[] | Genome) {
+    this.genome = genes instanceof Genome ? genes : new Genome(genes);
   }
 
-  /** Networks that somebody else proposed count as taken. */
+  /** Undefined for a network that was taken before. */
+  take(network: Architecture | Genotype): Candidate | undefined {
+    const genotype = network instanceof Uint8Array ? network : this.genome.encode(network);
+    const key = this.genome.key(genotype);
+    // One look-up instead of two: most networks that are drawn are new, or most are known.
+    const before = this.#keys.size;
+    if (this.#keys.add(key).size === before) return undefined;
+    return { architecture: this.genome.decode(genotype), genotype, key };
+  }
+
+  /** A network that somebody else proposed counts as taken. */
   mark(key: string): void {
     this.#keys.add(key);
   }

@@ -53,12 +53,30 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
 
 /** Appends one line of JSON (metrics, journals). */
 export async function appendJsonLine(path: string, value: unknown): Promise<void> {
+  await appendText(path, `${JSON.stringify(value)}\n`);
+}
+
+/** Appends whole lines. Throws UserError. */
+export async function appendText(path: string, text: string): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true });
-    await appendFile(path, `${JSON.stringify(value)}\n`);
+    await appendFile(path, text);
   } catch (cause) {
     throw fileProblem('write', path, cause);
   }
+}
+
+/** A kill may leave a line without an end, which readers ignore; the next line must not be written behind it. */
+export async function dropTornLine(path: string): Promise<void> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw fileProblem('read', path, cause);
+  }
+  const end = bytes.lastIndexOf(0x0a) + 1;
+  if (end < bytes.length) await writeAtomic(path, bytes.subarray(0, end));
 }
 
 export async function readBytes(path: string): Promise<Buffer> {

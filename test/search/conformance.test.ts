@@ -4,8 +4,8 @@ import { search, type SearchOptions } from '../../src/search/search.js';
 import { strategies } from '../../src/search/strategies/index.js';
 import type { Strategy, StrategyContext, StrategyDefinition, Trial } from '../../src/search/strategy.js';
 import type { Architecture } from '../../src/space/architecture.js';
-import { architectureKey } from '../../src/space/canonical.js';
 import { enumerateArchitectures } from '../../src/space/enumerate.js';
+import { Genome } from '../../src/space/genotype.js';
 import { limitGenes } from '../../src/space/limits.js';
 import { checkArchitecture } from '../../src/space/space.js';
 import { InfeasibleError } from '../../src/util/errors.js';
@@ -14,6 +14,7 @@ import { shippedSpace, smallSpace } from '../support/spaces.js';
 import { neighbourSurrogate } from '../support/surrogates.js';
 
 const small = smallSpace();
+const genome = new Genome(small.genes);
 const { accuracy, latencyMs } = landscape(small, 1);
 const all = [...enumerateArchitectures(small.genes)];
 const sortedLatencies = latencyMs(all).sort((a, b) => a - b);
@@ -135,8 +136,9 @@ describe.each([...strategies.values()].map((s) => [s.name, s] as const))(
         const candidates = await strategy.propose(5);
         if (candidates.length === 0) break;
         expect(candidates.length).toBeLessThanOrEqual(5);
-        for (const { key, architecture } of candidates) {
-          expect(key).toBe(architectureKey(small.genes, architecture));
+        for (const { key, architecture, genotype } of candidates) {
+          expect(key).toBe(genome.key(genome.encode(architecture)));
+          expect(genome.decode(genotype)).toEqual(architecture);
           expect(seen.has(key)).toBe(false);
           seen.add(key);
         }

@@ -1,7 +1,7 @@
 /** Every distinct network, in the order of `enumerateArchitectures`: exact, for spaces that are small enough. */
-import { architectureKey } from '../../space/canonical.js';
 import { enumerateArchitectures } from '../../space/enumerate.js';
-import type { Candidate, StrategyDefinition } from '../strategy.js';
+import { Genome } from '../../space/genotype.js';
+import { createCandidate, type Candidate, type StrategyDefinition } from '../strategy.js';
 
 export const exhaustive: StrategyDefinition = {
   name: 'exhaustive',
@@ -10,6 +10,7 @@ export const exhaustive: StrategyDefinition = {
   capabilities: { multiObjective: true, constraints: 'learns', resume: 'replay' },
   defaultBudget: Number.POSITIVE_INFINITY,
   create({ genes }) {
+    const genome = new Genome(genes);
     const all = enumerateArchitectures(genes);
     return {
       propose(count) {
@@ -17,7 +18,7 @@ export const exhaustive: StrategyDefinition = {
         while (list.length < count) {
           const next = all.next();
           if (next.done) break;
-          list.push({ architecture: next.value, key: architectureKey(genes, next.value) });
+          list.push(createCandidate(genome, genome.encode(next.value)));
         }
         return list;
       },

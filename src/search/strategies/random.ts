@@ -1,5 +1,4 @@
 /** Uniform sampling: the baseline that every other strategy must beat. */
-import { sampleArchitecture } from '../../space/sampling.js';
 import { createRandom } from '../../util/random.js';
 import { Fresh, type Candidate, type StrategyDefinition } from '../strategy.js';
 
@@ -23,7 +22,7 @@ export const random: StrategyDefinition = {
         const list: Candidate[] = [];
         if (infeasible >= MAX_INFEASIBLE) return list;
         for (let repeats = 0; list.length < count && repeats < MAX_REPEATS;) {
-          const candidate = fresh.take(sampleArchitecture(genes, chance));
+          const candidate = fresh.take(fresh.genome.sample(chance));
           if (candidate === undefined) repeats++;
           else {
             list.push(candidate);

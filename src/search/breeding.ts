@@ -1,0 +1,139 @@
+/**
+ * Fills a generation with networks that nobody proposed before, whatever the limits are, and never loops without end: a
+ * child that breaks a limit is drawn again a bounded number of times, then repaired by taking genes from a network known to
+ * be feasible; a child that is known is drawn again, more and more freely, then sought next to a parent.
+ */
+import type { Genome, Genotype } from '../space/genotype.js';
+import type { Random } from '../util/random.js';
+import type { Candidate, Fresh, StrategyContext, Trial } from './strategy.js';
+
+/** Draws that give known networks before a place stays empty. */
+const MAX_REPEATS = 100;
+/** Draws that give known networks before an untried neighbour of a parent is taken. */
+const NEIGHBOURS_AFTER = 20;
+/** Shares of the differing genes that survive successive repairs; at least one gene does. The others are the anchor's. */
+const REPAIRS = [0.75, 0.5, 0.25, 0.1, 0];
+
+/** A place in the next generation that is still to be filled. */
+interface Place<Origin> {
+  readonly origin: Origin;
+  failures: number;
+  /** The infeasible network that is being repaired. */
+  broken?: Genotype;
+}
+
+export interface BroodOptions<Origin> {
+  readonly genome: Genome;
+  readonly fresh: Fresh;
+  readonly chance: Random;
+  /** What repairs take genes from. */
+  readonly anchor: StrategyContext['anchor'];
+  /** Infeasible draws for one place before its last one is repaired. */
+  readonly attempts: number;
+  /** A child for a place. `freedom` rises from 0 to 1 as draws give known networks: 1 should be a uniform sample. */
+  readonly draw: (origin: Origin, freedom: number) => Genotype;
+  /** Whose neighbours are tried when draws give nothing new; undefined for none. */
+  readonly parent: () => Genotype | undefined;
+}
+
+export class Brood<Origin> {
+  /** Places to fill, the next one last. */
+  readonly #open: Place<Origin>[] = [];
+  readonly #underWay = new Map<string, Place<Origin>>();
+  readonly #anchor: Genotype | undefined;
+
+  constructor(private readonly options: BroodOptions<Origin>) {
+    this.#anchor = options.anchor && options.genome.encode(options.anchor);
+  }
+
+  /** More places; filled before those that are open already. */
+  open(origin: Origin, count: number): void {
+    for (let i = 0; i < count; i++) this.#open.push({ origin, failures: 0 });
+  }
+
+  /** Candidates for open places, at most `count`; [] when none is left that anything new was found for. */
+  fill(count: number): Candidate[] {
+    const list: Candidate[] = [];
+    while (list.length < count) {
+      const place = this.#open.pop();
+      if (place === undefined) break;
+      const candidate = place.broken === undefined ? this.#drawn(place) : this.#repaired(place, place.broken);
+      if (candidate === undefined) continue;
+      this.#underWay.set(candidate.key, place);
+      list.push(candidate);
+    }
+    return list;
+  }
+
+  /** What became of candidates: places of infeasible ones are open again. */
+  observe(trials: readonly Trial[]): void {
+    for (const trial of trials) {
+      const place = this.#underWay.get(trial.key);
+      this.#underWay.delete(trial.key);
+      if (trial.state === 'feasible' || place === undefined) continue;
+      place.failures++;
+      const { attempts } = this.options;
+      if (place.failures === attempts) place.broken = trial.genotype;
+      if (place.failures < attempts + REPAIRS.length) this.#open.push(place);
+    }
+  }
+
+  #drawn({ origin }: Place<Origin>): Candidate | undefined {
+    const { draw, fresh } = this.options;
+    for (let repeats = 0; repeats < MAX_REPEATS; repeats++) {
+      const candidate =
+        fresh.take(draw(origin, repeats / MAX_REPEATS)) ??
+        (repeats === NEIGHBOURS_AFTER ? this.#neighbour() : undefined);
+      if (candidate !== undefined) return candidate;
+    }
+    return undefined;
+  }
+
+  /** A network one gene away from a parent that nobody proposed yet: what is left to try where most is known. */
+  #neighbour(): Candidate | undefined {
+    const { parent, genome, fresh, chance } = this.options;
+    const genotype = parent();
+    if (genotype === undefined) return undefined;
+    for (const neighbour of chance.shuffle([...genome.neighbours(genotype)])) {
+      const candidate = fresh.take(neighbour);
+      if (candidate !== undefined) return candidate;
+    }
+    return undefined;
+  }
+
+  /** Keeps a share of the genes that differ from the anchor, chosen at random, and takes the others from it. */
+  #repaired(place: Place<Origin>, broken: Genotype): Candidate | undefined {
+    const { attempts, chance, fresh } = this.options;
+    const anchor = this.#anchor;
+    if (anchor === undefined) return undefined;
+    const differing = [...broken.keys()].filter((gene) => broken[gene] !== anchor[gene]);
+    for (; place.failures < attempts + REPAIRS.length; place.failures++) {
+      const share = REPAIRS[place.failures - attempts]!;
+      const kept = Math.max(1, Math.floor(share * differing.length));
+      const child = broken.slice();
+      for (const gene of chance.shuffle(differing).slice(kept)) child[gene] = anchor[gene]!;
+      const candidate = fresh.take(child);
+      if (candidate !== undefined) return candidate;
+    }
+    return undefined;
+  }
+}
+
+/**
+ * The mutation of OFA's evolution, as free as wanted: from the given rates at `freedom` 0 to a uniform sample at 1.
+ */
+export function freeMutation(
+  genome: Genome,
+  parent: Genotype,
+  rate: number,
+  resolutionRate: number,
+  freedom: number,
+  chance: Random,
+): Genotype {
+  return genome.mutate(
+    parent,
+    rate + freedom * (1 - rate),
+    resolutionRate + freedom * (1 - resolutionRate),
+    chance,
+  );
+}
