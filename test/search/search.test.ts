@@ -47,14 +47,29 @@ describe('search', () => {
     expect(exact.best).toEqual(best);
     expect(exact.front).toEqual(front);
     expect(exact.checked).toBe(Number(countNetworks(small.genes)));
-    // The optimum of all by selection, long before the space is used up.
-    const evolved = await search({
-      ...options,
-      strategy: 'evolution',
-      budget: Math.ceil(0.6 * exact.evaluated),
-      seed,
-    });
+  });
     expect(evolved.best).toEqual(best);
+  });
+
+  it('finds the optimum by selection in half of the queries, nearly always', async () => {
+    let found = 0;
+    const seeds = 20;
+    for (let seed = 1; seed <= seeds; seed++) {
+      const { latencyMs } = landscape(small, seed);
+      const limit = latencyMs(all).sort((a, b) => a - b)[Math.floor(all.length / 4)]!;
+      const { land, best } = bruteForce(seed, limit);
+      const { best: evolved } = await search({
+        space: small,
+        predictAccuracy: land.accuracy,
+        predictLatencyMs: land.latencyMs,
+        constraints: { latencyMs: limit },
+        strategy: 'evolution',
+        budget: Math.floor(all.length / 8),
+        seed,
+      });
+      if (evolved.accuracy === best.accuracy) found++;
+    }
+    expect(found).toBeGreaterThanOrEqual(0.8 * seeds);
   });
 
   it.each([150, 1000])(
