@@ -4,23 +4,11 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, platform, release, arch, version as osVersion } from 'node:os';
 import { z } from 'zod';
+import { machineSchema } from './machine.js';
 import { runtimeSettingsSchema, type RuntimeSettings } from './profile.js';
 
 export const fingerprintSchema = z.strictObject({
-  cpu: z.string(),
-  /** Name and driver; left out where the provider computes on the CPU. */
-  gpu: z.string().optional(),
-  /** Logical processors this process may use. */
-  cores: z.number().int().positive(),
-  os: z.string(),
-  kernel: z.string(),
-  arch: z.string(),
-  /** What the runtime runs in: `node v22.1.0`, or a browser. */
-  host: z.string(),
-  /** `onnxruntime-node 1.30.0`. */
-  runtime: z.string(),
-  /** Which clock: wall time around a run, from outside the runtime. */
-  timer: z.string(),
+  ...machineSchema.shape,
   /** As they took effect: `pin` is null where the system could not bind the process. */
   settings: runtimeSettingsSchema,
 });

@@ -11,6 +11,7 @@ import { scriptUrl } from '../util/scripts.js';
 import type { Executor } from './executor.js';
 import { localFingerprint } from './fingerprint.js';
 import { gpuName } from './gpu.js';
+import { watchMemory } from './memoryLimit.js';
 import { runtimeSettings, type RuntimeSettings } from './profile.js';
 import { protocolByName } from './protocol.js';
 import { checkProvider, isCpuProvider } from './providers.js';
@@ -35,11 +36,17 @@ function start(settings: RuntimeSettings): ChildProcess {
   });
 }
 
+export interface ChildLimits {
+  /** Of the child's resident memory. Default: what the system gives it. */
+  readonly maxMemoryBytes?: number;
+}
+
 /** See `DeviceConnection.run`. */
 function runInChild(
   job: MeasureJob,
   onEvent: (event: MeasureEvent) => void,
   signal: AbortSignal | undefined,
+  { maxMemoryBytes }: ChildLimits = {},
 ): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
@@ -59,6 +66,12 @@ function runInChild(
     const { timeoutMs } = job.protocol;
     const watchdog = setTimeout(() => stop(`it gave no sign of life for ${timeoutMs / 1000} s`), timeoutMs);
     signal?.addEventListener('abort', onAbort, { once: true });
+    const unwatch =
+      maxMemoryBytes === undefined || child.pid === undefined
+        ? undefined
+        : watchMemory(child.pid, maxMemoryBytes, () =>
+            stop(`it took more than ${Math.round(maxMemoryBytes / 2 ** 20)} MiB of memory`),
+          );
 
     child.stderr?.on('data', (chunk: Buffer) => {
       errorText = (errorText + chunk.toString('utf8')).slice(-2000);
@@ -80,6 +93,7 @@ function runInChild(
     });
     child.on('close', (code, killSignal) => {
       clearTimeout(watchdog);
+      unwatch?.();
       signal?.removeEventListener('abort', onAbort);
       if (problem !== undefined) reject(problem);
       else if (complete) resolve(undefined);
@@ -111,8 +125,23 @@ async function probe(settings: RuntimeSettings): Promise<void> {
   if (problem !== undefined) throw new UserError(`Cannot measure with these settings: ${problem}`);
 }
 
+/** Providers that were seen to work, with the GPU's name: asked once, as asking disturbs what is being measured. */
+const working = new Map<string, Promise<string>>();
+
+/** Throws UserError as `probe`. */
+function workingGpu(settings: RuntimeSettings): Promise<string> {
+  const key = JSON.stringify(settings.provider);
+  const known = working.get(key);
+  if (known !== undefined) return known;
+  const gpu = probe(settings).then(() => gpuName(settings.provider));
+  working.set(key, gpu);
+  // What is missing may be installed meanwhile.
+  gpu.catch(() => working.delete(key));
+  return gpu;
+}
+
 /** This machine as it takes jobs. */
-export const localExecutor: Executor = {
+export const createLocalExecutor = (limits: ChildLimits = {}): Executor => ({
   async connect(wanted, logger) {
     checkProvider(wanted.provider, 'node');
     let settings = wanted;
@@ -126,14 +155,16 @@ export const localExecutor: Executor = {
       );
     }
     const effective = settings;
-    if (!isCpuProvider(settings.provider.name)) await probe(settings);
+    const gpu = isCpuProvider(settings.provider.name) ? undefined : await workingGpu(settings);
     return {
-      fingerprint: localFingerprint(effective, await gpuName(settings.provider)),
-      run: (job, onEvent, signal) => runInChild({ ...job, settings: effective }, onEvent, signal),
+      fingerprint: localFingerprint(effective, gpu),
+      run: (job, onEvent, signal) => runInChild({ ...job, settings: effective }, onEvent, signal, limits),
       close: () => Promise.resolve(),
     };
   },
-};
+});
+
+export const localExecutor: Executor = createLocalExecutor();
 
 export const localProcess: DeviceTransport = {
   kind: 'local-process',

@@ -111,7 +111,7 @@ class Measuring {
       let current: string | undefined;
       let unusable: string | undefined;
       const job = { settings: runtimeSettings(profile), protocol, seed: options.seed ?? 0, models: open };
-      const lost = await connection.run(
+      const run = connection.run(
         job,
         (event) => {
           if (event.type === 'step') current = event.id;
@@ -123,7 +123,8 @@ class Measuring {
         },
         options.signal,
       );
-      await this.handover;
+      // Also where the device cannot be reached any more: what it has told is kept.
+      const lost = await run.finally(() => this.handover);
       this.throwIfStopped();
       if (unusable !== undefined) throw this.refusal(unusable);
       open = open.filter(({ id }) => !finished.has(id));

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { unknownName } from '../util/errors.js';
 import { readJson } from '../util/files.js';
 import { packagePath } from '../util/scripts.js';
+import { identitySchema } from './machine.js';
 import { optionsProblem } from './providers.js';
 
 const cpuNumber = z.number().int().nonnegative();
@@ -36,6 +37,8 @@ const profileShape = z.strictObject({
   description: z.string(),
   /** `kind` names an entry of transports.ts, which checks the rest. */
   transport: z.looseObject({ kind: z.string().min(1) }),
+  /** What the device was when the profile was made: connecting to another one is an error. */
+  identity: identitySchema.optional(),
   ...runtimeSettingsSchema.shape,
 });
 export const deviceProfileSchema = profileShape.superRefine(({ provider }, issues) => {
@@ -50,16 +53,26 @@ export function runtimeSettings(profile: DeviceProfile): RuntimeSettings {
   return { provider, threads, batch, precision, optimizationLevel, pin, spinning };
 }
 
-/** Names of the profiles in `folder` (default: those that ship with the package), sorted. */
-export function deviceNames(folder = packagePath('devices')): string[] {
+/** Where profiles are: the user's own, in the current folder, before those that ship with the package. */
+export const deviceFolders = (): string[] => [OWN_DEVICES, packagePath('devices')];
+const OWN_DEVICES = 'devices';
+
+/** Where `ofa device add` writes a profile. */
+export const ownDevicePath = (name: string): string => join(OWN_DEVICES, `${name}.json`);
+
+function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder)
       .filter((file) => file.endsWith('.json'))
-      .map((file) => basename(file, '.json'))
-      .sort();
+      .map((file) => basename(file, '.json'));
   } catch {
     return [];
   }
+}
+
+/** Names of the profiles in `folders`, sorted. */
+export function deviceNames(folders = deviceFolders()): string[] {
+  return [...new Set(folders.flatMap(namesIn))].sort();
 }
 
 /**
@@ -68,10 +81,10 @@ export function deviceNames(folder = packagePath('devices')): string[] {
  */
 export async function loadDevice(
   nameOrPath: string,
-  folder = packagePath('devices'),
+  folders: readonly string[] = deviceFolders(),
 ): Promise<DeviceProfile> {
   if (nameOrPath.endsWith('.json')) return readJson(nameOrPath, deviceProfileSchema);
-  const known = deviceNames(folder);
-  if (!known.includes(nameOrPath)) throw unknownName('device', nameOrPath, known);
+  const folder = folders.find((candidate) => namesIn(candidate).includes(nameOrPath));
+  if (folder === undefined) throw unknownName('device', nameOrPath, deviceNames([...folders]));
   return readJson(join(folder, `${nameOrPath}.json`), deviceProfileSchema);
 }

@@ -1,10 +1,11 @@
 /**
- * The child process of `localProcess.ts`: gets one job, measures, reports, ends; a job without models asks whether the provider is there. With `cpuOperators.ts` the only file of
- * this folder that loads the runtime.
+ * The child process of `localProcess.ts`: gets one job, measures, reports, ends; a job without models asks whether the
+ * provider is there. With `cpuOperators.ts` the only file of this folder that loads the runtime.
  */
 import * as ort from 'onnxruntime-node';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { createBench, probeProvider, type BenchHost } from './bench.js';
 import { profiledCpuOperators } from './cpuOperators.js';
 import { referenceModels } from './referenceModels.js';
@@ -88,6 +89,7 @@ async function work({ settings, protocol, seed, models }: MeasureJob): Promise<v
   process.disconnect();
 }
 
+new Worker(new URL('./orphanWatch.js', import.meta.url), { workerData: process.ppid }).unref();
 // Ctrl-C reaches the whole process group; the parent decides when this process ends.
 process.on('SIGINT', () => undefined);
 process.on('disconnect', () => process.exit());

@@ -7,6 +7,7 @@ import { fingerprintSchema } from '../../src/device/fingerprint.js';
 import { measurementSchema } from '../../src/device/measurement.js';
 import { deviceProfileSchema } from '../../src/device/profile.js';
 import { protocolSchema } from '../../src/device/protocol.js';
+import { remoteTransportSchema } from '../../src/device/remote/remote.js';
 import { decodeMetadata, METADATA_KEYS } from '../../src/export/metadata.js';
 import { importedTableSchema } from '../../src/latency/imported.js';
 import { measuredTableSchema } from '../../src/latency/table.js';
@@ -37,7 +38,9 @@ const section = (heading: string): string => {
 
 /** First column of the section's tables of keys. */
 function documentedKeys(heading: string): string[] {
-  return [...section(heading).matchAll(/^\| `([^`]+)` +\|/gm)].map(([, key]) => key!);
+  return [...section(heading).matchAll(/^\| (`[^|]+`) +\|/gm)].flatMap(([, cell]) =>
+    [...cell!.matchAll(/`([^`]+)`/g)].map(([, key]) => key!),
+  );
 }
 
 interface JsonSchema {
@@ -78,6 +81,7 @@ const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ...[...families.values()].map(({ name, schema }) => [`Family ${name}`, schema] as const),
   ['Schedule', scheduleSchema],
   ['Device profile', deviceProfileSchema],
+  ['Transport remote', remoteTransportSchema],
   ['Measurement', measurementSchema],
   [
     'Latency table',
