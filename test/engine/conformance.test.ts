@@ -26,10 +26,10 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
 ];
 
 /**
- * The operation, its gradients, and where there are some the gradients of those, also with respect to the gradient that
+ * The operation, its gradients, and the gradients of those, also with respect to the gradient that
  * flows in: operations that are gradients are operations like any other.
  */
-function graphOf({ inputs: shapes, build, fixed, once }: OperationCase): Graph {
+function graphOf({ inputs: shapes, build, fixed }: OperationCase): Graph {
   const b = new GraphBuilder();
   const inputs = shapes.map((shape, i) => b.input(`x${i}`, shape));
   const y = build(b, inputs);
@@ -39,7 +39,6 @@ function graphOf({ inputs: shapes, build, fixed, once }: OperationCase): Graph {
   const seed = b.input('seed', y.shape);
   const first = differentiate(b, [{ value: y, gradient: seed }], wanted);
   first.forEach((g, i) => b.output(`d${i}`, g!));
-  if (once === true) return b.build();
   const seeds = first.map((g, i) => ({ value: g!, gradient: b.input(`seed${i}`, g!.shape) }));
   differentiate(b, seeds, [...wanted, seed]).forEach((g, i) => {
     if (g !== undefined) b.output(`dd${i}`, g);

@@ -4,15 +4,17 @@
  */
 import {
   shapeError,
+  type GradientCall,
   type GraphBuilder,
   type OnnxCall,
   type Operation,
   type Tensor64,
   type Value,
 } from '../graph.js';
-import type { Shape } from '../../util/tensor.js';
-import { affine, mul } from './elementwise.js';
-import { channelSumOperation } from './conv.js';
+import { sizeOf, type Shape } from '../../util/tensor.js';
+import { channelExpandOperation, channelSumOperation } from './conv.js';
+import { add, affine, mul, sub } from './elementwise.js';
+import { reshape } from './shape.js';
 
 export interface BatchNormAttributes {
   readonly epsilon: number;
@@ -53,9 +55,15 @@ function inverseDeviation(
   return emit.node('Reciprocal', [emit.node('Sqrt', [emit.node('Add', [variance, emit.floats([epsilon])])])]);
 }
 
+/** A vector [C] that broadcasts over [N, C, H, W]. */
+const perChannel = (b: GraphBuilder, vector: Value): Value => reshape(b, vector, [1, vector.shape[0]!, 1, 1]);
+const channelSum = (b: GraphBuilder, x: Value): Value => b.one(channelSumOperation, {}, x);
+const elementsPerChannel = ({ shape }: Value): number => sizeOf(shape) / shape[1]!;
+const sum = (b: GraphBuilder, ...terms: readonly Value[]): Value => terms.reduce((x, y) => add(b, x, y));
+
 /**
  * Inputs x, scale [C], shift [C]; outputs y = scale * (x - mean) / sqrt(variance + epsilon) + shift, the batch's mean
- * [C] and its biased variance [C]. No gradient flows into the statistics as outputs.
+ * [C] and its biased variance [C].
  */
 export const batchNormOperation: Operation<BatchNormAttributes> = {
   name: 'batchNorm',
@@ -66,9 +74,28 @@ export const batchNormOperation: Operation<BatchNormAttributes> = {
   gradient: ({ builder, attributes, inputs, outputs, outputGradients }) => {
     const [x, scale] = inputs as readonly [Value, Value];
     const [, mean, variance] = outputs as readonly [Value, Value, Value];
-    const dy = outputGradients[0];
-    if (dy === undefined) return [undefined, undefined, undefined];
-    return builder.apply(batchNormGradientOperation, attributes, [x, scale, mean, variance, dy]);
+    const [dy, dmean, dvariance] = outputGradients;
+    const [dx, dscale, dshift] =
+      dy === undefined
+        ? []
+        : builder.apply(batchNormGradientOperation, attributes, [x, scale, mean, variance, dy]);
+    // The statistics as outputs, of M elements: dx = dmean / M + dvariance * 2 (x - mean) / M.
+    const each = 1 / elementsPerChannel(x);
+    const ofStatistics: Value[] = [];
+    if (dmean !== undefined)
+      ofStatistics.push(
+        builder.one(channelExpandOperation, { shape: x.shape }, affine(builder, dmean, each)),
+      );
+    if (dvariance !== undefined)
+      ofStatistics.push(
+        mul(
+          builder,
+          sub(builder, x, perChannel(builder, mean)),
+          perChannel(builder, affine(builder, dvariance, 2 * each)),
+        ),
+      );
+    const parts = dx === undefined ? ofStatistics : [dx, ...ofStatistics];
+    return [parts.length === 0 ? undefined : sum(builder, ...parts), dscale, dshift];
   },
   onnx: (call) => {
     const { emit, attributes, inputs, outputs } = call;
@@ -126,7 +153,6 @@ export function batchNorm(
 /**
  * Inputs x, scale, mean, variance (of that x), dy; outputs dx, dscale, dshift. With u = (x - mean) / deviation over M
  * elements a channel: dshift = sum dy, dscale = sum dy * u, dx = scale / deviation * (dy - dshift / M - u * dscale / M).
- * Second derivatives are not provided: the operation refuses to be differentiated.
  */
 export const batchNormGradientOperation: Operation<BatchNormAttributes> = {
   name: 'batchNormGradient',
@@ -135,11 +161,7 @@ export const batchNormGradientOperation: Operation<BatchNormAttributes> = {
     const channels = inputs[0]![1]!;
     return [inputs[0]!, [channels], [channels]];
   },
-  gradient: () => {
-    throw new TypeError(
-      'Cannot differentiate batchNormGradient: second derivatives through batch statistics are not provided',
-    );
-  },
+  gradient: secondDerivatives,
   onnx: (call) => {
     const { emit, attributes, inputs, outputs } = call;
     const [x, scale, mean, variance, dy] = inputs as readonly [
@@ -188,6 +210,54 @@ export const batchNormGradientOperation: Operation<BatchNormAttributes> = {
   },
 };
 
+/**
+ * Partial derivatives of batchNormGradient, its five inputs taken as independent (x also reaches it through mean and
+ * variance, which batchNorm itself accounts for). With r = 1 / deviation, s the scale, G, gs, gh the gradients of dx, dscale,
+ * dshift, a bar for means over the M elements of a channel, sums likewise a channel:
+ *
+ *     f = s r P + gs sum(dy u) + gh sum(dy),  P = sum(G dy) - M bar(G) bar(dy) - M bar(G u) bar(dy u)
+ *     df/du = U = gs dy - s r (G bar(dy u) + dy bar(G u))
+ *     df/dx = r U,  df/dmean = -r sum(U),  df/dvariance = -r^2 (s r P + sum(U u)) / 2,  df/dscale = r P
+ *     df/ddy = s r (G - bar(G) - u bar(G u)) + gs u + gh
+ */
+function secondDerivatives(call: GradientCall<BatchNormAttributes>): (Value | undefined)[] {
+  const { builder: b, attributes, outputGradients, needed } = call;
+  const [x, scale, mean, variance, dy] = call.inputs as readonly [Value, Value, Value, Value, Value];
+  const zeros = affine(b, scale, 0);
+  const ones = affine(b, scale, 0, 1);
+  const times = (value: Value, vector: Value): Value => mul(b, value, perChannel(b, vector));
+  const minus = (value: Value): Value => affine(b, value, -1);
+  const bar = (value: Value): Value => affine(b, channelSum(b, value), 1 / elementsPerChannel(x));
+  const normalised = (value: Value, m: Value): Value =>
+    b.one(batchNormInferenceOperation, attributes, value, ones, zeros, m, variance);
+  const column: Shape = [1, scale.shape[0]!, 1, 1];
+  const r = reshape(b, normalised(reshape(b, ones, column), zeros), scale.shape);
+  const u = normalised(x, mean);
+  const [G, gs = zeros, gh = zeros] = outputGradients;
+
+  const uParts = [times(dy, gs)];
+  const dyParts = [times(u, gs), b.one(channelExpandOperation, { shape: x.shape }, gh)];
+  let rP = zeros;
+  if (G !== undefined) {
+    const sr = mul(b, scale, r);
+    const [barG, barGu, barDyu] = [bar(G), bar(mul(b, G, u)), bar(mul(b, dy, u))] as const;
+    // sum((G - bar(G) - u bar(G u)) dy) is P.
+    const inner = sum(b, G, minus(perChannel(b, barG)), minus(times(u, barGu)));
+    rP = mul(b, r, channelSum(b, mul(b, inner, dy)));
+    uParts.push(minus(times(sum(b, times(G, barDyu), times(dy, barGu)), sr)));
+    dyParts.push(times(inner, sr));
+  }
+  const U = sum(b, ...uParts);
+  const halfSquare = affine(b, mul(b, r, r), -0.5);
+  return [
+    needed[0]! ? times(U, r) : undefined,
+    needed[1]! ? rP : undefined,
+    needed[2]! ? minus(mul(b, r, channelSum(b, U))) : undefined,
+    needed[3]! ? mul(b, halfSquare, add(b, mul(b, scale, rP), channelSum(b, mul(b, U, u)))) : undefined,
+    needed[4]! ? sum(b, ...dyParts) : undefined,
+  ];
+}
+
 /** Inputs x, scale, shift, mean, variance; y = scale * (x - mean) / sqrt(variance + epsilon) + shift with given statistics. */
 export const batchNormInferenceOperation: Operation<BatchNormAttributes> = {
   name: 'batchNormInference',
@@ -205,13 +275,12 @@ export const batchNormInferenceOperation: Operation<BatchNormAttributes> = {
     const normalise = (v: Value, s: Value, t: Value, m: Value): Value =>
       builder.one(batchNormInferenceOperation, attributes, v, s, t, m, variance);
     const ones = affine(builder, scale, 0, 1);
-    const perChannel = (v: Value): Value => builder.one(channelSumOperation, {}, v);
     return [
       needed[0]! ? normalise(dy, scale, affine(builder, shift, 0), zeros) : undefined,
       needed[1]!
-        ? perChannel(mul(builder, dy, normalise(x, ones, affine(builder, shift, 0), mean)))
+        ? channelSum(builder, mul(builder, dy, normalise(x, ones, affine(builder, shift, 0), mean)))
         : undefined,
-      needed[2]! ? perChannel(dy) : undefined,
+      needed[2]! ? channelSum(builder, dy) : undefined,
       undefined,
       undefined,
     ];
