@@ -5,8 +5,8 @@ export interface AdamOptions {
   readonly beta1?: number;
   readonly beta2?: number;
   readonly epsilon?: number;
-  /** Added to the gradient, times the parameter: L2, not decoupled, as in `torch.optim.Adam`. */
-  readonly weightDecay?: number;
+  /** Added to the gradient, times the parameter: L2, not decoupled, as in `torch.optim.Adam`. One for all, or by name. */
+  readonly weightDecay?: number | ((name: string) => number);
 }
 
 export type NamedArrays = Readonly<Record<string, Float32Array>>;
@@ -57,9 +57,10 @@ export function updateAdam(
     const gradient = gradients[name]!;
     const means = mean[name]!;
     const squares = square[name]!;
+    const decay = typeof weightDecay === 'number' ? weightDecay : weightDecay(name);
     for (let i = 0; i < parameter.length; i++) {
       const p = parameter[i]!;
-      const g = gradient[i]! + weightDecay * p;
+      const g = gradient[i]! + decay * p;
       const m = beta1 * means[i]! + (1 - beta1) * g;
       const v = beta2 * squares[i]! + (1 - beta2) * g * g;
       means[i] = m;

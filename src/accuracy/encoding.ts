@@ -3,10 +3,12 @@
  * the same vector: positions that depth switches off leave no trace.
  */
 import type { Architecture } from '../space/architecture.js';
+import { canonical } from '../space/canonical.js';
 import { networkCosts } from '../space/costs.js';
 import { geneLabel, geneValue, isActive, type Gene } from '../space/gene.js';
-import type { SearchSpace } from '../space/space.js';
+import { architectureOf, type SearchSpace } from '../space/space.js';
 import { unknownName } from '../util/errors.js';
+import type { VectorDecoder } from './predictor.js';
 
 export interface Encoder {
   readonly name: string;
@@ -14,6 +16,7 @@ export interface Encoder {
   readonly labels: readonly string[];
   /** Float32 [labels.length]. Throws RangeError for an architecture that is not in the space. */
   encode(arch: Architecture): Float32Array;
+  encodeInto?(arch: Architecture, rows: Float32Array, offset: number): void;
 }
 
 export interface Encoding {
@@ -42,28 +45,52 @@ function tells({ choices, needs }: Gene): boolean {
 /**
  * OFA's (`ofa/nas/accuracy_predictor/arch_encoder.py:13-104`): one place for every choice of every gene, all zeros
  * where depth switches the gene off. Beyond the reference, depth has places of its own, and the image sizes are those of
- * the space.
+ * the space. Its vectors, or scores in their place, can be decoded.
  */
+export function oneHotEncoder(space: Pick<SearchSpace, 'genes'>): Encoder & VectorDecoder<Architecture> {
+  const genes = space.genes.filter(tells);
+  const labels = genes.flatMap((gene) => gene.choices.map((choice) => `${geneLabel(gene)}=${choice}`));
+  const starts = new Map<string, number>();
+  let places = 0;
+  for (const gene of genes) {
+    starts.set(geneLabel(gene), places);
+    places += gene.choices.length;
+  }
+  const encodeInto = (arch: Architecture, rows: Float32Array, offset: number): void => {
+    let start = offset;
+    for (const gene of genes) {
+      if (isActive(arch, gene)) rows[start + choiceIndex(gene, arch)] = 1;
+      start += gene.choices.length;
+    }
+  };
+  return {
+    name: 'one-hot',
+    labels,
+    encodeInto,
+    encode(arch) {
+      const vector = new Float32Array(labels.length);
+      encodeInto(arch, vector, 0);
+      return vector;
+    },
+    decode(scores) {
+      const best = (gene: Gene): number => {
+        const start = starts.get(geneLabel(gene));
+        if (start === undefined) return gene.choices[0]!;
+        let highest = 0;
+        for (let i = 1; i < gene.choices.length; i++) {
+          if (scores[start + i]! > scores[start + highest]!) highest = i;
+        }
+        return gene.choices[highest]!;
+      };
+      return canonical(space.genes, architectureOf(space.genes, best));
+    },
+  };
+}
+
 const oneHot: Encoding = {
   name: 'one-hot',
   description: "a place for every choice of every gene, as OFA's predictor has it",
-  create(space) {
-    const genes = space.genes.filter(tells);
-    const labels = genes.flatMap((gene) => gene.choices.map((choice) => `${geneLabel(gene)}=${choice}`));
-    return {
-      name: this.name,
-      labels,
-      encode(arch) {
-        const vector = new Float32Array(labels.length);
-        let offset = 0;
-        for (const gene of genes) {
-          if (isActive(arch, gene)) vector[offset + choiceIndex(gene, arch)] = 1;
-          offset += gene.choices.length;
-        }
-        return vector;
-      },
-    };
-  },
+  create: oneHotEncoder,
 };
 
 /** One number a gene: its rank among its choices, from 1/n for the smallest to 1; 0 where depth switches it off. */

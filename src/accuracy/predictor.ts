@@ -8,12 +8,24 @@ import type { Engine } from '../engine/engine.js';
 import type { Architecture } from '../space/architecture.js';
 import { UserError } from '../util/errors.js';
 import type { Tensor } from '../util/tensor.js';
+import type { TargetScale } from './targets.js';
 
 /** The part of an `Encoder` that predictors need. */
 export interface VectorEncoder<A> {
   /** One a place; a file of a predictor holds them, so that it is not used with another encoding. */
   readonly labels: readonly string[];
   encode(arch: A): Float32Array;
+  /** Writes the vector into `rows` from `offset` on, where there are zeros; quicker than `encode` for thousands. */
+  encodeInto?(arch: A, rows: Float32Array, offset: number): void;
+}
+
+/** An encoder that can be undone. */
+export interface VectorDecoder<A> {
+  /**
+   * The architecture that scores say, one a place of the encoding: of each gene the choice with the highest score.
+   * Canonical. `scores`: [labels.length].
+   */
+  decode(scores: Float32Array): A;
 }
 
 export interface AccuracySample<A = Architecture> {
@@ -25,8 +37,14 @@ export interface AccuracySample<A = Architecture> {
 export interface AccuracyPrediction {
   /** Fraction; a predictor may leave [0, 1] far from what it was fitted on. */
   readonly mean: number;
-  /** How sure the predictor is of `mean`: the variance of its members. Absent where it cannot tell. */
+  /** How sure the predictor is of `mean`: of its members, or of its posterior. Absent where it cannot tell. */
   readonly variance?: number;
+}
+
+/** One place a row. */
+export interface RowPredictions {
+  readonly mean: Float64Array;
+  readonly variance?: Float64Array;
 }
 
 /** Everything a fitted predictor is: plain data, float32, so that what is read back predicts the same. */
@@ -40,6 +58,8 @@ export interface AccuracyPredictor<A = Architecture> {
   readonly name: string;
   /** One prediction an architecture, in order; fast in batches. Throws the encoder's RangeError. */
   predict(archs: readonly A[]): Promise<AccuracyPrediction[]>;
+  /** The same of vectors that are encoded already, row-major [n, labels.length]; they are not changed. */
+  predictRows(rows: Float32Array): Promise<RowPredictions>;
   state(): PredictorState;
   /** Frees compiled programs. Predicting afterwards compiles them again. */
   dispose(): Promise<void>;
@@ -50,7 +70,21 @@ export interface PredictorContext<A = Architecture> {
   readonly engine: Engine;
 }
 
-export interface FitContext<A = Architecture> extends PredictorContext<A> {
+/**
+ * What a network is trained to: the least square error, or the right order of pairs (`hinge` and `logistic`, see
+ * predictors/losses.ts).
+ */
+export const LOSSES = ['squared', 'hinge', 'logistic'] as const;
+export type Loss = (typeof LOSSES)[number];
+
+export interface FitOptions {
+  /** What is fitted; default `log-error`. */
+  readonly target?: TargetScale;
+  /** Default `squared`. */
+  readonly loss?: Loss;
+}
+
+export interface FitContext<A = Architecture> extends PredictorContext<A>, FitOptions {
   readonly seed: number;
   /** Stops fitting with its reason. */
   readonly signal?: AbortSignal;
@@ -59,9 +93,14 @@ export interface FitContext<A = Architecture> extends PredictorContext<A> {
 export interface PredictorDefinition {
   readonly name: string;
   readonly description: string;
+  /** Whether predictions have a variance. */
+  readonly variance: boolean;
+  /** Losses it can be fitted to. */
+  readonly losses: readonly Loss[];
   /**
    * Any number of samples from 1; the same seed gives the same predictor. Where all accuracies are equal it predicts that
-   * accuracy. Throws UserError without samples or for an accuracy that is not a number from 0 to 1.
+   * accuracy. Throws UserError without samples, for an accuracy that is not a number from 0 to 1, for a vector that is not
+   * finite, and for a loss that it does not have.
    */
   fit<A>(samples: readonly AccuracySample<A>[], context: FitContext<A>): Promise<AccuracyPredictor<A>>;
   /** Throws UserError where `state` is not one of its states, or belongs to another encoding. */
@@ -79,7 +118,8 @@ export function accuracyFunction<A>(
 export function encodeRows<A>(encoder: VectorEncoder<A>, archs: readonly A[]): Float32Array {
   const width = encoder.labels.length;
   const rows = new Float32Array(archs.length * width);
-  archs.forEach((arch, i) => rows.set(encoder.encode(arch), i * width));
+  if (encoder.encodeInto === undefined) archs.forEach((arch, i) => rows.set(encoder.encode(arch), i * width));
+  else archs.forEach((arch, i) => encoder.encodeInto!(arch, rows, i * width));
   return rows;
 }
 

@@ -4,7 +4,8 @@
 const LEAST_ERROR = 1e-4;
 
 /** How accuracies become targets; all monotonic, so that ranks stay. */
-export type TargetScale = 'accuracy' | 'log-error';
+export const TARGET_SCALES = ['accuracy', 'log-error'] as const;
+export type TargetScale = (typeof TARGET_SCALES)[number];
 
 export interface TargetTransform {
   readonly scale: TargetScale;
@@ -35,4 +36,9 @@ export function toTarget({ scale, mean, deviation }: TargetTransform, top1: numb
 export function fromTarget({ scale, mean, deviation }: TargetTransform, target: number): number {
   const value = mean + deviation * target;
   return scale === 'accuracy' ? value : 1 - Math.exp(-value);
+}
+
+/** How steeply accuracies rise with targets there: a variance of targets times its square is one of accuracies. */
+export function targetSlope({ scale, mean, deviation }: TargetTransform, target: number): number {
+  return scale === 'accuracy' ? deviation : deviation * Math.exp(-(mean + deviation * target));
 }

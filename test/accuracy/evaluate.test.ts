@@ -8,11 +8,8 @@ import {
 import type { AccuracySample, FitContext } from '../../src/accuracy/predictor.js';
 import { accuracyPredictorByName, accuracyPredictors } from '../../src/accuracy/predictors/index.js';
 import { solveRidge } from '../../src/accuracy/predictors/ridge.js';
-import {
-  canonicalMacro,
-  macroEncoder,
-  readMacroBenchmark,
-} from '../../src/accuracy/benchmarks/nasBenchMacro.js';
+import { macroEncoder } from '../../src/accuracy/benchmarks/macroEncodings.js';
+import { canonicalMacro, readMacroBenchmark } from '../../src/accuracy/benchmarks/nasBenchMacro.js';
 import { createOnnxRuntimeEngine } from '../../src/engine/onnxruntime/engine.js';
 import { createRandom } from '../../src/util/random.js';
 import { UserError } from '../../src/util/errors.js';

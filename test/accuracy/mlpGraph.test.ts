@@ -1,7 +1,7 @@
 /** The predictor's graphs: gradients against central differences in float64, and the engine against the oracle. */
 import { describe, expect, it } from 'vitest';
 import {
-  initMlp,
+  initDense,
   mlpParameters,
   mlpPredictionGraph,
   mlpTrainingGraph,
@@ -12,10 +12,10 @@ import { createRandom } from '../../src/util/random.js';
 import { tensor } from '../../src/util/tensor.js';
 import '../support/matchers.js';
 
-const shape = { inputs: 7, width: 6 };
+const shape = { inputs: 7, width: 6, layers: 3 };
 const batch = 5;
 const random = createRandom('mlp-graph');
-const parameters = initMlp(shape, random);
+const parameters = initDense(mlpParameters(shape), random);
 const given: Record<string, Float32Array> = {
   x: Float32Array.from({ length: batch * shape.inputs }, () => random.normal()),
   target: Float32Array.from({ length: batch }, () => random.normal()),
@@ -45,7 +45,7 @@ function lossByHand(values: Readonly<Record<string, ArrayLike<number>>>): number
 
 describe('mlpTrainingGraph', () => {
   it('has the loss of the network and its gradients', () => {
-    const results = evaluate(mlpTrainingGraph(shape, batch), new Map(Object.entries(given)));
+    const results = evaluate(mlpTrainingGraph(shape, batch, 'squared'), new Map(Object.entries(given)));
     const exact = Object.fromEntries(
       Object.entries(given).map(([name, data]) => [name, Float64Array.from(data)]),
     );
@@ -64,7 +64,7 @@ describe('mlpTrainingGraph', () => {
   });
 
   it('gives the same on ONNX Runtime', async () => {
-    const graph = mlpTrainingGraph(shape, batch);
+    const graph = mlpTrainingGraph(shape, batch, 'squared');
     const expected = evaluate(graph, new Map(Object.entries(given)));
     const engine = await createOnnxRuntimeEngine({ threads: 1 });
     const program = await engine.compile(graph);
@@ -79,7 +79,7 @@ describe('mlpTrainingGraph', () => {
 
 describe('mlpPredictionGraph', () => {
   it('gives each member a result of its own', () => {
-    const other = initMlp(shape, createRandom('other'));
+    const other = initDense(mlpParameters(shape), createRandom('other'));
     const graph = mlpPredictionGraph(shape, batch, [parameters, other]);
     const results = evaluate(graph, new Map([['x', given['x']!]]));
     for (const [i, member] of [parameters, other].entries()) {

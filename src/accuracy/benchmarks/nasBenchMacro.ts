@@ -6,16 +6,16 @@
 import { z } from 'zod';
 import { UserError } from '../../util/errors.js';
 import { readJson } from '../../util/files.js';
-import type { AccuracySample, VectorEncoder } from '../predictor.js';
+import type { AccuracySample } from '../predictor.js';
 
 /** First slots of the stages: there `0` is a 1x1 convolution, elsewhere nothing. */
-const STAGES = [
+export const MACRO_STAGES = [
   [0, 2],
   [2, 5],
   [5, 8],
 ] as const;
-const SLOTS = 8;
-const CHOICES = ['0', '1', '2'] as const;
+export const MACRO_SLOTS = 8;
+export const MACRO_CHOICES = ['0', '1', '2'] as const;
 
 const entrySchema = z.looseObject({
   mean_acc: z.number().min(0).max(100),
@@ -32,26 +32,11 @@ export interface MacroSample extends AccuracySample<string> {
 
 /** Strings that build the same network have one canonical form: in a stage, skipped slots go last. */
 export function canonicalMacro(arch: string): string {
-  return STAGES.map(([start, end]) => {
+  return MACRO_STAGES.map(([start, end]) => {
     const chosen = arch.slice(start + 1, end).replaceAll('0', '');
     return (arch[start]! + chosen).padEnd(end - start, '0');
   }).join('');
 }
-
-/** One-hot of the canonical string; a slot that holds nothing is all zeros. Two a slot, three where `0` is a layer. */
-export const macroEncoder: VectorEncoder<string> = (() => {
-  const first = new Set<number>(STAGES.map(([start]) => start));
-  const places = Array.from({ length: SLOTS }, (_, slot) =>
-    CHOICES.filter((choice) => choice !== '0' || first.has(slot)).map((choice) => ({ slot, choice })),
-  ).flat();
-  return {
-    labels: places.map(({ slot, choice }) => `slot[${slot}]=${choice}`),
-    encode(arch) {
-      const text = canonicalMacro(arch);
-      return Float32Array.from(places, ({ slot, choice }) => (text[slot] === choice ? 1 : 0));
-    },
-  };
-})();
 
 /** Distinct networks (one sample each) of a file of the benchmark, or a part of it; sorted. Throws UserError. */
 export async function readMacroBenchmark(path: string): Promise<MacroSample[]> {

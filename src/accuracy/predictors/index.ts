@@ -2,11 +2,12 @@
 import { unknownName } from '../../util/errors.js';
 import type { PredictorDefinition } from '../predictor.js';
 import { mlpPredictor } from './mlp.js';
+import { naoPredictor } from './nao.js';
 import { ridgePredictor } from './ridge.js';
 
 /** Simple ones first: of equals the first is taken. */
 export const accuracyPredictors: ReadonlyMap<string, PredictorDefinition> = new Map(
-  [ridgePredictor, mlpPredictor].map((definition) => [definition.name, definition]),
+  [ridgePredictor, mlpPredictor, naoPredictor].map((definition) => [definition.name, definition]),
 );
 
 /** Throws UserError naming the known ones. */

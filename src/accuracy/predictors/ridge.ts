@@ -3,26 +3,12 @@ import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { z } from 'zod';
 import { validate } from '../../util/files.js';
 import { tensor } from '../../util/tensor.js';
-import { fitInputs, scaleInputs, type InputScaling } from '../inputs.js';
-import {
-  checkSamples,
-  encodeRows,
-  stateTensor,
-  type AccuracyPredictor,
-  type PredictorContext,
-  type PredictorDefinition,
-} from '../predictor.js';
-import { fitTargets, fromTarget, toTarget, type TargetTransform } from '../targets.js';
+import { definePredictor, type Model } from '../definePredictor.js';
 
 const NAME = 'ridge';
 const PENALTIES = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300];
 
-const settingsSchema = z.strictObject({
-  penalty: z.number().nonnegative(),
-  targetScale: z.enum(['accuracy', 'log-error']),
-  targetMean: z.number(),
-  targetDeviation: z.number().nonnegative(),
-});
+const settingsSchema = z.strictObject({ penalty: z.number().nonnegative() });
 
 export interface RidgeSolution {
   /** One a column, of minimal |y - x c|^2 + penalty |c|^2. */
@@ -71,103 +57,50 @@ export function solveRidge(
   return best;
 }
 
-interface Fitted {
-  readonly inputs: InputScaling;
-  readonly intercept: number;
-  readonly coefficients: Float32Array;
-  readonly targets: TargetTransform;
-  readonly penalty: number;
-}
-
-function ridge<A>(fitted: Fitted, { encoder }: PredictorContext<A>): AccuracyPredictor<A> {
-  const { inputs, intercept, coefficients, targets, penalty } = fitted;
+function linear(coefficients: Float32Array, intercept: number, penalty: number): Model {
   const width = coefficients.length;
   return {
-    name: NAME,
-    predict(archs) {
-      // A row at a time: a batch would only cost memory.
-      const means = archs.map((arch) => {
-        const row = scaleInputs(encodeRows(encoder, [arch]), inputs);
+    predict(rows, count) {
+      const mean = new Float64Array(count);
+      for (let row = 0, at = 0; row < count; row++) {
         let sum = intercept;
-        for (let i = 0; i < width; i++) sum += row[i]! * coefficients[i]!;
-        return { mean: fromTarget(targets, sum) };
-      });
-      return Promise.resolve(means);
+        for (let place = 0; place < width; place++, at++) sum += rows[at]! * coefficients[place]!;
+        mean[row] = sum;
+      }
+      return Promise.resolve({ mean });
     },
-    state: () => ({
-      tensors: new Map([
-        ['input.offset', tensor([width], inputs.offset)],
-        ['input.factor', tensor([width], inputs.factor)],
-        ['intercept', tensor([1], Float32Array.of(intercept))],
-        ['coefficients', tensor([width], coefficients)],
-      ]),
-      settings: {
-        penalty,
-        targetScale: targets.scale,
-        targetMean: targets.mean,
-        targetDeviation: targets.deviation,
-      },
-    }),
+    tensors: new Map([
+      ['intercept', tensor([1], Float32Array.of(intercept))],
+      ['coefficients', tensor([width], coefficients)],
+    ]),
+    settings: { penalty },
     dispose: () => Promise.resolve(),
   };
 }
 
-export const ridgePredictor: PredictorDefinition = {
+export const ridgePredictor = definePredictor({
   name: NAME,
   description: 'Linear in the choices; the penalty has the least leave-one-out error',
+  variance: false,
 
-  fit(samples, context) {
-    checkSamples(samples);
-    const width = context.encoder.labels.length;
-    const rows = encodeRows(
-      context.encoder,
-      samples.map(({ architecture }) => architecture),
+  fit({ rows, width, count, targets }) {
+    const means = Array.from({ length: width }, (_, place) => {
+      let sum = 0;
+      for (let row = 0; row < count; row++) sum += rows[row * width + place]!;
+      return sum / count;
+    });
+    const { coefficients: exact, penalty } = solveRidge(
+      Array.from({ length: count }, (_, row) => means.map((mean, j) => rows[row * width + j]! - mean)),
+      [...targets],
+      PENALTIES,
     );
-    const inputs = fitInputs(rows, width);
-    scaleInputs(rows, inputs);
-    const accuracies = samples.map(({ top1 }) => top1);
-    const targets = fitTargets('log-error', accuracies);
-    const means = Array.from(
-      { length: width },
-      (_, j) => samples.reduce((sum, __, i) => sum + rows[i * width + j]!, 0) / samples.length,
-    );
-    let solution: RidgeSolution = {
-      coefficients: means.map(() => 0),
-      penalty: 0,
-      leaveOneOutError: 0,
-    };
-    if (targets.deviation > 0) {
-      solution = solveRidge(
-        samples.map((_, i) => means.map((mean, j) => rows[i * width + j]! - mean)),
-        accuracies.map((top1) => toTarget(targets, top1)),
-        PENALTIES,
-      );
-    }
-    const coefficients = Float32Array.from(solution.coefficients);
+    const coefficients = Float32Array.from(exact);
     const intercept = Math.fround(-coefficients.reduce((sum, value, j) => sum + value * means[j]!, 0));
-    return Promise.resolve(
-      ridge({ inputs, intercept, coefficients, targets, penalty: solution.penalty }, context),
-    );
+    return linear(coefficients, intercept, penalty);
   },
 
-  restore(state, context) {
-    const settings = validate(state.settings, settingsSchema, `the state of accuracy predictor "${NAME}"`);
-    const width = context.encoder.labels.length;
-    const read = (name: string, shape: readonly number[]): Float32Array =>
-      stateTensor(state, NAME, name, shape);
-    return ridge(
-      {
-        inputs: { offset: read('input.offset', [width]), factor: read('input.factor', [width]) },
-        intercept: read('intercept', [1])[0]!,
-        coefficients: read('coefficients', [width]),
-        penalty: settings.penalty,
-        targets: {
-          scale: settings.targetScale,
-          mean: settings.targetMean,
-          deviation: settings.targetDeviation,
-        },
-      },
-      context,
-    );
+  restore({ width, settings, tensor: read }) {
+    const { penalty } = validate(settings, settingsSchema, `the state of accuracy predictor "${NAME}"`);
+    return linear(read('coefficients', [width]), read('intercept', [1])[0]!, penalty);
   },
-};
+});
