@@ -1,6 +1,7 @@
 /** All commands: add a line to add one. */
 import type { Register } from '../context.js';
 import { accuracy } from './accuracy.js';
+import { agent } from './agent.js';
 import { cost } from './cost.js';
 import { device } from './device.js';
 import { evaluate } from './eval.js';
@@ -25,6 +26,7 @@ export const commands: readonly Register[] = [
   importCommand,
   evaluate,
   device,
+  agent,
   measure,
   latency,
   accuracy,

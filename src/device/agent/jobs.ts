@@ -8,6 +8,7 @@ import { deviceKey } from '../fingerprint.js';
 import type { DeviceConnection, ModelPayload } from '../transport.js';
 import { UserError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
+import { Countdown } from './countdown.js';
 import type { AgentEvent, JobRequest, NumberedEvent } from './wire.js';
 
 /** Where models are. */
@@ -425,9 +426,9 @@ export class JobQueue {
     const done: End = { type: 'end', outcome: 'done', reason: null };
     if (payloads.length === 0) return done;
     const limitMs = maxModelMs * (payloads.length + 1);
-    const timer = setTimeout(() => {
+    const countdown = new Countdown(limitMs, () => {
       job.stop.abort({ type: 'end', outcome: 'lost', reason: `it took more than ${limitMs / 1000} s` });
-    }, limitMs);
+    });
     let connection: DeviceConnection | undefined;
     try {
       connection = await unlessStopped(executor.connect(settings, logger), job.stop.signal);
@@ -437,12 +438,16 @@ export class JobQueue {
       const timeoutMs = Math.min(protocol.timeoutMs, maxModelMs);
       const lost = await connection.run(
         { settings, protocol: { ...protocol, timeoutMs }, seed, models: payloads },
-        (event) => void job.tell(event),
+        (event) => {
+          if (event.type === 'paused') countdown.hold();
+          else countdown.go();
+          void job.tell(event);
+        },
         job.stop.signal,
       );
       return lost === undefined ? done : { type: 'end', outcome: 'lost', reason: lost };
     } finally {
-      clearTimeout(timer);
+      countdown.hold();
       await connection?.close();
     }
   }

@@ -1,11 +1,10 @@
 /** A device with an agent on it (`ofa agent`), reached over HTTP. */
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../../util/errors.js';
 import { readBytes, validate } from '../../util/files.js';
 import { silentLogger, type Logger } from '../../util/logger.js';
 import { packageVersion } from '../../util/scripts.js';
+import { fromHome, readToken } from '../agent/token.js';
 import { connectAnswerSchema, WIRE_VERSION, type ConnectAnswer } from '../agent/wire.js';
 import { deviceKey } from '../fingerprint.js';
 import { runtimeSettings, type DeviceProfile } from '../profile.js';
@@ -31,21 +30,12 @@ export type RemoteTransport = z.infer<typeof remoteTransportSchema>;
 /** Connecting fails soon: somebody is watching. */
 const CONNECT_PATIENCE_MS = 3000;
 
-const inHome = (path: string): string => (path.startsWith('~/') ? join(homedir(), path.slice(2)) : path);
-
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
-
-/** Tokens are one line of 16 to 512 printable characters. Throws UserError. */
-export async function readToken(path: string): Promise<string> {
-  const token = (await readBytes(inHome(path))).toString('utf8').trim();
-  if (/^[\x21-\x7e]{16,512}$/.test(token)) return token;
-  throw new UserError(`Cannot use the token in ${path}: 16 to 512 characters without spaces are wanted`);
-}
 
 async function addressOf({ url, tokenFile, caFile }: RemoteTransport): Promise<AgentAddress> {
   const token = await readToken(tokenFile);
   if (caFile === undefined) return { url: new URL(url), token };
-  return { url: new URL(url), token, ca: (await readBytes(inHome(caFile))).toString('utf8') };
+  return { url: new URL(url), token, ca: (await readBytes(fromHome(caFile))).toString('utf8') };
 }
 
 /** Asks what the device is. Retries for a moment, as networks do not always answer at once. */

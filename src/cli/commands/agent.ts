@@ -1,0 +1,98 @@
+import { once } from 'node:events';
+import { Option, type Command } from 'commander';
+import { UsageError } from '../../util/errors.js';
+import { integer, number, type Register } from '../context.js';
+
+interface AgentCommandOptions {
+  readonly port: number;
+  readonly tokenFile: string;
+  readonly host: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly folder?: string;
+  readonly maxModelMb: number;
+  readonly storeMb: number;
+  readonly maxMemoryMb?: number;
+  readonly maxModelSeconds: number;
+  readonly maxJobs: number;
+}
+
+const MIB = 2 ** 20;
+
+export const agent: Register = (program, context) => {
+  program
+    .command('agent')
+    .description('let other machines measure models on this one; runs until it is stopped')
+    .requiredOption('--port <n>', 'port to listen on; 0 for any that is free', integer('port'))
+    .requiredOption('--token-file <file>', 'the secret that clients need; made where there is none')
+    .option('--host <address>', 'interface to listen on; 0.0.0.0 for all', '127.0.0.1')
+    .option('--cert <file>', 'PEM certificate: HTTPS instead of HTTP')
+    .option('--key <file>', 'PEM key of the certificate')
+    .option('--folder <dir>', 'where models and jobs are kept (default: ~/.cache/ofakit/agent-PORT)')
+    .addOption(
+      new Option('--max-model-mb <n>', 'size of a model')
+        .default(512)
+        .argParser(number('max-model-mb', { above: 0 })),
+    )
+    .addOption(
+      new Option('--store-mb <n>', 'size of all models that are kept')
+        .default(2048)
+        .argParser(number('store-mb', { above: 0 })),
+    )
+    .addOption(
+      new Option(
+        '--max-memory-mb <n>',
+        "memory of a measurement (default: three quarters of the machine's)",
+      ).argParser(number('max-memory-mb', { above: 0 })),
+    )
+    .addOption(
+      new Option('--max-model-seconds <n>', 'time of a job for each of its models')
+        .default(300)
+        .argParser(number('max-model-seconds', { above: 0 })),
+    )
+    .addOption(
+      new Option('--max-jobs <n>', 'jobs that wait or run').default(16).argParser(integer('max-jobs', 1)),
+    )
+    .addHelpText('after', '\nExample: ofa agent --port 8753 --token-file ~/.ofakit/token')
+    .action(async (options: AgentCommandOptions, self: Command) => {
+      const [{ serveAgent }, { createLocalExecutor }] = await Promise.all([
+        import('../../device/agent/serve.js'),
+        import('../../device/localProcess.js'),
+      ]);
+      const { port, host, cert, key, tokenFile, folder } = options;
+      if ((cert === undefined) !== (key === undefined)) {
+        throw new UsageError('Cannot use --cert without --key, or --key without --cert');
+      }
+      const logger = await context.logger();
+      const { signal } = context;
+      const { totalmem } = await import('node:os');
+      const maxMemoryBytes =
+        options.maxMemoryMb === undefined ? 0.75 * totalmem() : options.maxMemoryMb * MIB;
+      const running = await serveAgent({
+        executor: createLocalExecutor({ maxMemoryBytes }),
+        port,
+        host,
+        tokenFile,
+        logger,
+        limits: {
+          maxModelBytes: options.maxModelMb * MIB,
+          storeBytes: options.storeMb * MIB,
+          maxModelMs: options.maxModelSeconds * 1000,
+          maxJobs: options.maxJobs,
+        },
+        ...(cert === undefined || key === undefined ? {} : { certFile: cert, keyFile: key }),
+        ...(folder === undefined ? {} : { folder }),
+      });
+      const { url } = running;
+      context.result(
+        self,
+        { url, port: running.port, tokenFile, folder: running.folder },
+        () => `Listening at ${url}\n`,
+      );
+      try {
+        if (!signal.aborted) await once(signal, 'abort');
+      } finally {
+        await running.close();
+      }
+    });
+};

@@ -1,0 +1,124 @@
+/** Makes device profiles, and tries devices. */
+import { existsSync } from 'node:fs';
+import { UserError } from '../util/errors.js';
+import { validate, writeJson } from '../util/files.js';
+import { silentLogger, type Logger } from '../util/logger.js';
+import type { DeviceFingerprint } from './fingerprint.js';
+import { measureOver } from './measure.js';
+import {
+  deviceNames,
+  deviceProfileSchema,
+  loadDevice,
+  ownDevicePath,
+  runtimeSettings,
+  type DeviceProfile,
+  type RuntimeSettings,
+} from './profile.js';
+import { protocolByName } from './protocol.js';
+import { sentinelModel } from './referenceModels.js';
+import type { DeviceConnection } from './transport.js';
+import { connectDevice } from './transports.js';
+
+const ordinarySettings: RuntimeSettings = {
+  provider: { name: 'cpu', options: {} },
+  threads: 1,
+  batch: 1,
+  precision: 'float32',
+  optimizationLevel: 'all',
+  pin: null,
+  spinning: false,
+};
+
+/**
+ * Measures a fixed block on a device, by the quick protocol: ms. Throws UserError where the device cannot measure.
+ */
+export async function tryDevice(
+  connection: DeviceConnection,
+  profile: DeviceProfile,
+  logger: Logger = silentLogger,
+): Promise<number> {
+  let problem = 'nothing came of it';
+  const results = await measureOver(
+    connection,
+    // The model's batch size is fixed.
+    { ...profile, batch: 1 },
+    [{ id: 'reference model', onnx: sentinelModel }],
+    protocolByName('quick'),
+    { logger: { ...logger, warn: () => undefined }, onFailure: (_, reason) => void (problem = reason) },
+  );
+  const measurement = results.get('reference model');
+  if (measurement !== undefined) return measurement.latencyMs;
+  throw new UserError(`Cannot measure on device "${profile.name}": ${problem}`);
+}
+
+export interface AddDeviceRequest {
+  readonly name: string;
+  /** Default: of the profile that is replaced, or this machine. */
+  readonly transport?: DeviceProfile['transport'];
+  /** Where left out: of the profile that is replaced, or one thread of the CPU. */
+  readonly settings?: Partial<RuntimeSettings>;
+  readonly description?: string;
+  /** A profile of this name may be there: what is left out here is taken from it. */
+  readonly replace?: boolean;
+  /** Default: devices/NAME.json in the current folder. */
+  readonly path?: string;
+  readonly logger?: Logger;
+}
+
+export interface AddedDevice {
+  readonly path: string;
+  readonly profile: DeviceProfile;
+  readonly fingerprint: DeviceFingerprint;
+  /** See `tryDevice`. */
+  readonly referenceMs: number;
+}
+
+async function replaced({ name, replace, path }: AddDeviceRequest): Promise<DeviceProfile | undefined> {
+  const file = path !== undefined && existsSync(path) ? path : undefined;
+  if (file === undefined && !deviceNames().includes(name)) return undefined;
+  if (replace === true) return loadDevice(file ?? name);
+  throw new UserError(`Cannot add device "${name}": it is there already; --replace writes it again`);
+}
+
+/**
+ * Connects to a device, measures a fixed block there, and writes a profile with what the device is. Throws UserError
+ * where there is such a profile and it is not to be replaced, and where the device does not answer or cannot measure;
+ * nothing is written then.
+ */
+export async function addDevice(request: AddDeviceRequest): Promise<AddedDevice> {
+  const { name, logger = silentLogger, path = ownDevicePath(name) } = request;
+  const old = await replaced(request);
+  const draft = validate(
+    {
+      format: 'ofakit.device/1',
+      name,
+      description: request.description ?? old?.description ?? '',
+      transport: request.transport ?? old?.transport ?? { kind: 'local-process' },
+      ...(old === undefined ? ordinarySettings : runtimeSettings(old)),
+      ...request.settings,
+    },
+    deviceProfileSchema,
+    `the profile of device "${name}"`,
+  );
+  const connection = await connectDevice(draft, logger);
+  try {
+    const { fingerprint } = connection;
+    const referenceMs = await tryDevice(connection, draft, logger);
+    const { settings, ...identity } = fingerprint;
+    const { provider, threads } = settings;
+    const { transport, description, ...rest } = draft;
+    const profile: DeviceProfile = {
+      ...rest,
+      description:
+        description !== ''
+          ? description
+          : `${identity.gpu ?? identity.cpu}, ${provider.name}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+      transport,
+      identity,
+    };
+    await writeJson(path, deviceProfileSchema.parse(profile));
+    return { path, profile, fingerprint, referenceMs };
+  } finally {
+    await connection.close();
+  }
+}
