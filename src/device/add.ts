@@ -12,8 +12,8 @@ import {
   ownDevicePath,
   runtimeSettings,
   type DeviceProfile,
-  type RuntimeSettings,
 } from './profile.js';
+import type { RuntimeSettings } from './settings.js';
 import { protocolByName } from './protocol.js';
 import { sentinelModel } from './referenceModels.js';
 import type { DeviceConnection } from './transport.js';

@@ -4,9 +4,9 @@
  */
 import type * as ort from 'onnxruntime-node';
 import { createRandom } from '../util/random.js';
-import type { RuntimeSettings } from './profile.js';
 import { explainProviderError, isCpuFallbackError, isCpuProvider } from './providers.js';
 import type { Bench, Elapsed, Subject } from './sampler.js';
+import type { RuntimeSettings } from './settings.js';
 
 export type Runtime = Pick<typeof ort, 'InferenceSession' | 'Tensor'>;
 

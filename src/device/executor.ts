@@ -1,6 +1,6 @@
 /** Where jobs are carried out: in a child process here, or in a browser. It is what an agent offers to other machines. */
 import type { Logger } from '../util/logger.js';
-import type { RuntimeSettings } from './profile.js';
+import type { RuntimeSettings } from './settings.js';
 import type { DeviceConnection } from './transport.js';
 
 export interface Executor {

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism, cpus, platform, release, arch, version as osVersion } from 'node:os';
 import { z } from 'zod';
 import { machineSchema } from './machine.js';
-import { runtimeSettingsSchema, type RuntimeSettings } from './profile.js';
+import { runtimeSettingsSchema, type RuntimeSettings } from './settings.js';
 
 export const fingerprintSchema = z.strictObject({
   ...machineSchema.shape,

@@ -12,9 +12,10 @@ import type { Executor } from './executor.js';
 import { localFingerprint } from './fingerprint.js';
 import { gpuName } from './gpu.js';
 import { watchMemory } from './memoryLimit.js';
-import { runtimeSettings, type RuntimeSettings } from './profile.js';
+import { runtimeSettings } from './profile.js';
 import { protocolByName } from './protocol.js';
 import { checkProvider, isCpuProvider } from './providers.js';
+import type { RuntimeSettings } from './settings.js';
 import { measureEventSchema, type DeviceTransport, type MeasureEvent, type MeasureJob } from './transport.js';
 
 const transportSchema = z.strictObject({ kind: z.literal('local-process') });

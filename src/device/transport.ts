@@ -6,8 +6,9 @@ import { z } from 'zod';
 import type { Logger } from '../util/logger.js';
 import type { DeviceFingerprint } from './fingerprint.js';
 import { measurementSchema } from './measurement.js';
-import type { DeviceProfile, RuntimeSettings } from './profile.js';
+import type { DeviceProfile } from './profile.js';
 import type { Protocol } from './protocol.js';
+import type { RuntimeSettings } from './settings.js';
 
 /** A model with its content. `hash` (SHA-256 of `onnx`) names it wherever the content need not travel. */
 export interface ModelPayload {

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { DeviceFingerprint } from '../../device/fingerprint.js';
-import type { DeviceProfile, RuntimeSettings } from '../../device/profile.js';
+import type { DeviceProfile } from '../../device/profile.js';
+import type { RuntimeSettings } from '../../device/settings.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
 import { integer, type CliContext, type Register } from '../context.js';

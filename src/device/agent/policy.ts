@@ -1,6 +1,6 @@
 /** How much of the device others may ask for. What a provider's options may be is for the executor to check. */
 import { UserError } from '../../util/errors.js';
-import type { RuntimeSettings } from '../profile.js';
+import type { RuntimeSettings } from '../settings.js';
 
 const MAX_BATCH = 4096;
 const MAX_PROCESSORS = 4096;

@@ -4,8 +4,8 @@
  */
 import { z } from 'zod';
 import { fingerprintSchema } from '../fingerprint.js';
-import { runtimeSettingsSchema } from '../profile.js';
 import { protocolSchema } from '../protocol.js';
+import { runtimeSettingsSchema } from '../settings.js';
 import { measureEventSchema } from '../transport.js';
 
 /** Changes when a client and an agent of different versions would misunderstand each other. */
