@@ -267,7 +267,7 @@ export class JobQueue {
     this.jobs.set(id, job);
     this.waiting.push(job);
     this.watch(job);
-    logger.info(`Job ${job.short}: ${request.models.length} models, ${open} jobs ahead`);
+    logger.info(`Job ${job.short}: ${request.models.length} model(s), ${open} ahead`);
     this.tellPositions();
     this.next();
     return true;
