@@ -20,7 +20,7 @@ export interface BenchHost {
   /** Awaited before every sample, outside of its time: signs of life, and a device that must not work now. */
   beforeSample(): Promise<void>;
   /** Changes when something happened that makes a sample worthless: it is taken again. */
-  disturbances?(): number;
+  disturbances?(): Promise<number>;
   pause(ms: number): Promise<void>;
   /** Types of the operators of a model that run on the CPU with these options, one for each node. */
   cpuOperators(
@@ -129,13 +129,13 @@ class LoadedModel implements Subject {
     const { host, session, feeds } = this;
     for (;;) {
       await host.beforeSample();
-      const disturbances = host.disturbances?.();
+      const disturbances = await host.disturbances?.();
       const cpuStart = host.cpuMs?.();
       const start = host.now();
       for (let i = 0; i < repeats; i++) await session.run(feeds);
       const wallMs = host.now() - start;
-      if (host.disturbances?.() !== disturbances) continue;
-      return cpuStart === undefined ? { wallMs } : { wallMs, cpuMs: host.cpuMs!() - cpuStart };
+      const elapsed = cpuStart === undefined ? { wallMs } : { wallMs, cpuMs: host.cpuMs!() - cpuStart };
+      if ((await host.disturbances?.()) === disturbances) return elapsed;
     }
   }
 

@@ -6,40 +6,18 @@ import * as ort from 'onnxruntime-node';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { Alive } from './alive.js';
 import { createBench, probeProvider, type BenchHost } from './bench.js';
 import { profiledCpuOperators } from './cpuOperators.js';
 import { referenceModels } from './referenceModels.js';
 import { sampleModels } from './sampler.js';
 import type { MeasureEvent, MeasureJob } from './transport.js';
 
-/** Slow models give a sign of life at least so often between samples. */
-const ALIVE_MS = 5000;
-
 /** Resolves when the message has been handed to the system: a run that hangs afterwards cannot hold it back. */
 function tell(event: MeasureEvent): Promise<void> {
   return new Promise((resolve, reject) => {
     process.send!(event, (error: Error | null) => (error === null ? resolve() : reject(error)));
   });
-}
-
-/** Tells steps, and repeats the last one where a step takes long. */
-class Alive {
-  private told = performance.now();
-  private last: { id: string; step: string } | undefined;
-
-  step(id: string, step: string): Promise<void> {
-    this.last = { id, step };
-    return this.again();
-  }
-
-  async beforeSample(): Promise<void> {
-    if (this.last !== undefined && performance.now() - this.told > ALIVE_MS) await this.again();
-  }
-
-  private again(): Promise<void> {
-    this.told = performance.now();
-    return tell({ type: 'step', ...this.last! });
-  }
 }
 
 function nodeHost(alive: Alive): BenchHost {
@@ -50,7 +28,7 @@ function nodeHost(alive: Alive): BenchHost {
       const { user, system } = process.cpuUsage();
       return (user + system) / 1000;
     },
-    beforeSample: () => alive.beforeSample(),
+    beforeSample: () => alive.again(),
     pause: async (ms) => {
       await sleep(ms);
     },
@@ -60,7 +38,10 @@ function nodeHost(alive: Alive): BenchHost {
 }
 
 async function work({ settings, protocol, seed, models }: MeasureJob): Promise<void> {
-  const alive = new Alive();
+  const alive = new Alive(
+    (id, step) => tell({ type: 'step', id, step }),
+    () => performance.now(),
+  );
   const waiting = new Map(models.map((model) => [model.id, model.onnx]));
   const ids = models.map(({ id }) => id);
   const host = nodeHost(alive);
