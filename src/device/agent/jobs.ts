@@ -90,6 +90,8 @@ class Job {
   readonly listeners = new Set<Listener>();
   /** Fires when the job is to stop; its reason is the `end` event to tell. */
   readonly stop = new AbortController();
+  /** How many are carried out before it, as it was told last. */
+  ahead = -1;
   /** Runs while nobody listens. */
   idle: NodeJS.Timeout | undefined;
   private writing: Promise<void>;
@@ -335,18 +337,15 @@ export class JobQueue {
     for (const job of this.jobs.values()) await job.settled();
   }
 
-  /** Starts the clock of a job that nobody listens to. */
+  /** Starts the clock of a job that nobody listens to: it is stopped first, and forgotten later. */
   private watch(job: Job): void {
     clearTimeout(job.idle);
     const { abandonMs, forgetMs } = this.options.limits;
-    job.idle = setTimeout(
-      () => {
-        if (job.ended) return this.forget(job);
-        this.interrupt(job, `nobody asked for it for ${abandonMs / 1000} s`);
-        this.watch(job);
-      },
-      job.ended ? forgetMs : abandonMs,
-    );
+    job.idle = setTimeout(() => {
+      if (!job.ended) this.interrupt(job, `nobody asked for it for ${abandonMs / 1000} s`);
+      job.idle = setTimeout(() => this.forget(job), forgetMs);
+      job.idle.unref();
+    }, abandonMs);
     job.idle.unref();
   }
 
@@ -366,7 +365,11 @@ export class JobQueue {
 
   private tellPositions(): void {
     const first = this.running === undefined ? 0 : 1;
-    this.waiting.forEach((job, i) => void job.tell({ type: 'queued', ahead: first + i }));
+    this.waiting.forEach((job, i) => {
+      const ahead = first + i;
+      if (job.ahead !== ahead) void job.tell({ type: 'queued', ahead });
+      job.ahead = ahead;
+    });
   }
 
   private next(): void {
