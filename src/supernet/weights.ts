@@ -3,6 +3,7 @@ import { architectureOf, type SearchSpace } from '../space/space.js';
 import { networkParameters, type ParameterSpec } from '../space/parameters.js';
 import type { Architecture } from '../space/architecture.js';
 import type { Network } from '../space/network.js';
+import { staticNetwork } from '../space/only.js';
 import { createRandom, type Random } from '../util/random.js';
 import { formatShape, tensor, type Tensor } from '../util/tensor.js';
 
@@ -68,9 +69,21 @@ export function classifierWeight({ blocks }: Network): string | undefined {
  * equal values for a layer whatever else the space holds.
  */
 export function initialiseWeights(space: SearchSpace, seed: number | string): SupernetWeights {
-  const classifier = classifierWeight(space.network(space.largest));
+  return initialised(storedParameters(space), classifierWeight(space.network(space.largest)), seed);
+}
+
+/** The same for one network by itself (tensors of `staticNetwork`): its own kernel sizes and channels decide. */
+export function initialiseNetwork(network: Network, seed: number | string): SupernetWeights {
+  return initialised(networkParameters(staticNetwork(network), 'used'), classifierWeight(network), seed);
+}
+
+function initialised(
+  parameters: readonly ParameterSpec[],
+  classifier: string | undefined,
+  seed: number | string,
+): SupernetWeights {
   const weights: SupernetWeights = new Map();
-  for (const parameter of storedParameters(space)) {
+  for (const parameter of parameters) {
     const { name, shape } = parameter;
     const { data } = tensor(shape);
     fill(data, parameter, name === classifier, createRandom(seed, 'initialise', name));
