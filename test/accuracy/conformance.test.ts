@@ -185,5 +185,7 @@ function predictorConformance(definition: PredictorDefinition): void {
 for (const definition of accuracyPredictors.values()) predictorConformance(definition);
 
 it('names the predictors that exist', () => {
-  expect(() => accuracyPredictorByName('x')).toThrow('Unknown accuracy predictor "x": known are mlp, nao, ridge');
+  expect(() => accuracyPredictorByName('x')).toThrow(
+    'Unknown accuracy predictor "x": known are ensemble, gp, gradient-boosting, mlp, nao, random-forest, ridge',
+  );
 });
