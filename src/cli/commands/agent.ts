@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Option, type Command } from 'commander';
+import type { ServeOptions } from '../../device/agent/serve.js';
 import { UsageError } from '../../util/errors.js';
 import { integer, number, type Register } from '../context.js';
 
@@ -15,9 +16,37 @@ interface AgentCommandOptions {
   readonly maxMemoryMb?: number;
   readonly maxModelSeconds: number;
   readonly maxJobs: number;
+  readonly browser?: true;
 }
 
 const MIB = 2 ** 20;
+
+interface Running {
+  readonly url: string;
+  readonly port: number;
+  readonly folder: string;
+  /** Addresses of the page for browsers. */
+  readonly pages?: readonly string[];
+  close(): Promise<void>;
+}
+
+type Serve = Omit<ServeOptions, 'executor' | 'routes'>;
+
+async function startLocal(serve: Serve, maxMemoryMb: number | undefined): Promise<Running> {
+  const [{ serveAgent }, { createLocalExecutor }, { totalmem }] = await Promise.all([
+    import('../../device/agent/serve.js'),
+    import('../../device/localProcess.js'),
+    import('node:os'),
+  ]);
+  const maxMemoryBytes = maxMemoryMb === undefined ? 0.75 * totalmem() : maxMemoryMb * MIB;
+  return serveAgent({ ...serve, executor: createLocalExecutor({ maxMemoryBytes }) });
+}
+
+async function startBrowser(serve: Serve): Promise<Running> {
+  const { serveBrowserAgent } = await import('../../device/browser/serve.js');
+  const agent = await serveBrowserAgent(serve);
+  return { ...agent, pages: agent.pageUrls };
+}
 
 export const agent: Register = (program, context) => {
   program
@@ -25,6 +54,7 @@ export const agent: Register = (program, context) => {
     .description('let other machines measure models on this one; runs until it is stopped')
     .requiredOption('--port <n>', 'port to listen on; 0 for any that is free', integer('port'))
     .requiredOption('--token-file <file>', 'the secret that clients need; made where there is none')
+    .option('--browser', 'measure in a browser: serve a page that makes the device that opens it the one')
     .option('--host <address>', 'interface to listen on; 0.0.0.0 for all', '127.0.0.1')
     .option('--cert <file>', 'PEM certificate: HTTPS instead of HTTP')
     .option('--key <file>', 'PEM key of the certificate')
@@ -55,21 +85,13 @@ export const agent: Register = (program, context) => {
     )
     .addHelpText('after', '\nExample: ofa agent --port 8753 --token-file ~/.ofakit/token')
     .action(async (options: AgentCommandOptions, self: Command) => {
-      const [{ serveAgent }, { createLocalExecutor }] = await Promise.all([
-        import('../../device/agent/serve.js'),
-        import('../../device/localProcess.js'),
-      ]);
       const { port, host, cert, key, tokenFile, folder } = options;
       if ((cert === undefined) !== (key === undefined)) {
         throw new UsageError('Cannot use --cert without --key, or --key without --cert');
       }
       const logger = await context.logger();
       const { signal } = context;
-      const { totalmem } = await import('node:os');
-      const maxMemoryBytes =
-        options.maxMemoryMb === undefined ? 0.75 * totalmem() : options.maxMemoryMb * MIB;
-      const running = await serveAgent({
-        executor: createLocalExecutor({ maxMemoryBytes }),
+      const serve = {
         port,
         host,
         tokenFile,
@@ -82,12 +104,24 @@ export const agent: Register = (program, context) => {
         },
         ...(cert === undefined || key === undefined ? {} : { certFile: cert, keyFile: key }),
         ...(folder === undefined ? {} : { folder }),
-      });
-      const { url } = running;
+      };
+      const running =
+        options.browser === true ? await startBrowser(serve) : await startLocal(serve, options.maxMemoryMb);
+      const { url, pages } = running;
+      const document = {
+        url,
+        port: running.port,
+        tokenFile,
+        folder: running.folder,
+        ...(pages && { pages }),
+      };
+      const qrCode = pages?.[0] === undefined ? '' : (await import('uqr')).renderUnicodeCompact(pages[0]);
       context.result(
         self,
-        { url, port: running.port, tokenFile, folder: running.folder },
-        () => `Listening at ${url}\n`,
+        document,
+        () =>
+          `Listening at ${url}\n` +
+          (pages === undefined ? '' : `Open on the device:\n${pages.join('\n')}\n${qrCode}\n`),
       );
       try {
         if (!signal.aborted) await once(signal, 'abort');
