@@ -20,7 +20,7 @@ export interface CheckTask {
 export type CheckAnswer = { readonly refused: string } | { readonly bytes: number };
 
 /** Objects that reading a model may need: a file of small numbers grows twentyfold when it is read. */
-const CHECK_HEAP_MB = 512;
+const CHECK_HEAP_MB = 256;
 const CHECK_TIMEOUT_MS = 60_000;
 
 /** This model is not accepted, now or later. */
