@@ -11,6 +11,7 @@ import {
   skippedLine,
   type Register,
 } from '../context.js';
+import { addProxies } from './accuracyProxies.js';
 
 interface SampleOptions {
   readonly supernet: string;
@@ -156,4 +157,5 @@ export const accuracy: Register = (program, context) => {
         await runtime.dispose();
       }
     });
+  addProxies(command, context);
 };
