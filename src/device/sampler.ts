@@ -47,6 +47,8 @@ export interface Bench {
 export interface SamplerEvents {
   /** Sign of life, before anything that may take long; `id` is the model that is to blame if nothing follows. */
   onStep?(id: string, step: 'load' | 'warmup' | 'round'): void | Promise<void>;
+  /** What a round of a model came to, before it is known whether it counts: for people who watch. */
+  onRound?(id: string, medianMs: number): void;
   onResult(id: string, measurement: LatencyMeasurement): void | Promise<void>;
   onFailure(id: string, reason: string): void | Promise<void>;
 }
@@ -209,7 +211,9 @@ class Session {
           await this.events.onStep?.(candidate.id, 'round');
           return takeRound(candidate.subject, candidate.repeats, this.protocol);
         });
-        if (samples !== undefined) taken.push({ candidate, samples });
+        if (samples === undefined) continue;
+        taken.push({ candidate, samples });
+        this.events.onRound?.(candidate.id, median(samples.map(({ wallMs }) => wallMs)));
       }
       const reading = await this.readSentinel();
       const steady = within(reading, median(this.sentinelHistory), tolerance);

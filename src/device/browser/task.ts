@@ -20,8 +20,15 @@ export type ToWorker =
   | { readonly type: 'task'; readonly task: Task; readonly visible: boolean }
   | { readonly type: 'visible'; readonly visible: boolean };
 
-/** Worker to page. */
-export type FromWorker = MeasureEvent;
+/** Worker to page: events for the agent, and what only whoever looks at the page is told. */
+export type FromWorker = MeasureEvent | Glimpse;
+
+/** What a round of a model came to. */
+export interface Glimpse {
+  readonly type: 'glimpse';
+  readonly id: string;
+  readonly medianMs: number;
+}
 
 /** The runtime's files for a provider: what is imported, and what that loads. */
 export function runtimeFiles(provider: string): readonly [string, ...string[]] {

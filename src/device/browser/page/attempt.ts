@@ -1,6 +1,6 @@
 /** One order to measure, carried out: fetches models, has a worker measure them, tells the agent what comes of it. */
 import { receiptSchema, type TabEvent, type WorkOrder } from '../messages.js';
-import { runtimeFiles, type FromWorker, type ToWorker } from '../task.js';
+import { runtimeFiles, type FromWorker, type Glimpse, type ToWorker } from '../task.js';
 import { TokenError, type Link } from './link.js';
 
 /** Events a request carries at most. */
@@ -11,6 +11,7 @@ const TICK_MS = 1000;
 
 export interface AttemptEvents {
   onEvent(event: TabEvent): void;
+  onGlimpse(glimpse: Glimpse): void;
   /** Bytes of the runtime and the models that have come, of how many. */
   onDownload(bytes: number, total: number): void;
   /** Nothing more will come of it. */
@@ -185,7 +186,8 @@ export class Attempt {
     this.worker = worker;
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       this.silentMs = 0;
-      this.tell(data);
+      if (data.type === 'glimpse') this.events.onGlimpse(data);
+      else this.tell(data);
     };
     worker.onerror = (error) => {
       error.preventDefault();

@@ -60,6 +60,7 @@ async function main(): Promise<void> {
     view.begin(order);
     attempt = new Attempt(order, line, cache, {
       onEvent: (event) => view.take(event),
+      onGlimpse: (glimpse) => view.glimpse(glimpse),
       onDownload: (bytes, total) => view.download(bytes, total),
       onEnd: () => undefined,
     });

@@ -1,6 +1,7 @@
 /** What the page shows. Text only: nothing that arrives is taken for markup. */
-import type { LatencyMeasurement } from '../../measurement.js';
+import type { LatencyMeasurement, MeasurementFlag } from '../../measurement.js';
 import type { TabDevice, TabEvent, WorkOrder } from '../messages.js';
+import type { Glimpse } from '../task.js';
 import { duration, milliseconds, shareDone, stepText } from './format.js';
 
 /** Lines that are kept on the page. */
@@ -19,6 +20,25 @@ function create(tag: string, className: string, text: string): HTMLElement {
   return element;
 }
 
+/** Flags of a measurement, for whoever looks at the page. */
+const FLAGS: Readonly<Record<MeasurementFlag, string>> = {
+  unstableWarmup: 'never settled while warming up',
+  drift: 'the device changed its speed meanwhile',
+  notConverged: 'still uncertain',
+  contention: 'something else was running',
+  belowOverhead: 'hardly longer than an empty call',
+};
+
+interface Line {
+  readonly value: string;
+  /** How far it may be off. */
+  readonly spread?: string;
+  readonly note?: string;
+  /** Length of its bar. */
+  readonly ms?: number;
+  readonly state: 'open' | 'measured' | 'failed';
+}
+
 /** A job as far as it is shown. */
 interface Shown {
   readonly order: WorkOrder;
@@ -30,6 +50,8 @@ interface Shown {
 export class View {
   private shown: Shown | undefined;
   private longestMs = 0;
+  /** Of the job that is shown, by model. */
+  private lines = new Map<string, HTMLElement>();
   private measured = 0;
 
   setLink(state: 'connecting' | 'connected' | 'refused'): void {
@@ -47,7 +69,7 @@ export class View {
       [
         'Isolated',
         device.isolated
-          ? 'yes: threads, clock of 5 µs in Chromium'
+          ? 'yes: threads and a fine clock'
           : 'no: one thread and a coarse clock. It takes an address with https, or http://localhost',
       ],
     ];
@@ -98,6 +120,8 @@ export class View {
 
   begin(order: WorkOrder): void {
     this.shown = { order, startMs: performance.now(), steps: new Map(), settled: 0 };
+    for (const line of this.lines.values()) if (line.className === 'open') line.remove();
+    this.lines = new Map();
     const { settings } = order;
     const threads = settings.provider.name === 'wasm' ? `, ${settings.threads} threads` : '';
     this.state('Getting ready', `${settings.provider.name}${threads}`);
@@ -125,7 +149,7 @@ export class View {
         break;
       case 'failed':
         shown.settled++;
-        this.addLine(event.id, 'failed', event.reason, 'failed');
+        this.setLine(event.id, { value: 'failed', note: event.reason, state: 'failed' });
         break;
       case 'paused':
         this.setNotice(`Paused: ${event.reason}`);
@@ -149,36 +173,53 @@ export class View {
     part('left').textContent = share < 0.05 ? '–' : duration((spentMs * (1 - share)) / share);
   }
 
-  private addResult(id: string, { latencyMs, ciMs, flags, cpuOperators }: LatencyMeasurement): void {
-    const [value, unit] = milliseconds(latencyMs);
-    const latest = part('latest');
-    latest.replaceChildren(value, ' ', create('small', '', unit));
-    if (ciMs !== null) {
-      const half = Math.round((50 * (ciMs[1] - ciMs[0])) / latencyMs);
-      latest.append(create('small', '', ` ±${half} %`));
-    }
-    const notes = [...flags, ...(cpuOperators ?? []).map((name) => `${name} on the CPU`)];
-    this.addLine(id, `${value} ${unit}`, notes.join(', '), '', latencyMs);
+  /** What a round came to: not yet the figure. */
+  glimpse({ id, medianMs }: Glimpse): void {
+    if (this.shown === undefined) return;
+    this.latest(medianMs, '');
+    this.setLine(id, { value: `≈ ${milliseconds(medianMs).join(' ')}`, ms: medianMs, state: 'open' });
   }
 
-  private addLine(id: string, value: string, note: string, className: string, latencyMs = 0): void {
+  private latest(ms: number, spread: string): void {
+    const [value, unit] = milliseconds(ms);
+    part('latest').replaceChildren(value, ' ', create('small', '', `${unit}${spread}`));
+  }
+
+  private addResult(id: string, { latencyMs, ciMs, flags, cpuOperators }: LatencyMeasurement): void {
+    const half = ciMs === null ? '' : ` ±${Math.round((50 * (ciMs[1] - ciMs[0])) / latencyMs)} %`;
+    this.latest(latencyMs, half);
+    const notes = [
+      ...flags.map((flag) => FLAGS[flag]),
+      ...(cpuOperators ?? []).map((name) => `${name} ran on the CPU`),
+    ];
+    const value = milliseconds(latencyMs).join(' ');
+    this.setLine(id, { value, spread: half, note: notes.join(', '), ms: latencyMs, state: 'measured' });
+    part('measured-count').textContent = `${++this.measured}`;
+  }
+
+  /** One line for each model of the job; lines of earlier jobs stay below. */
+  private setLine(id: string, { value, spread = '', note = '', ms = 0, state }: Line): void {
     const list = part('results');
-    const line = create('li', className, '');
-    const name = create('span', 'name', id);
-    name.title = id;
-    line.append(name, create('span', 'value', value));
+    let line = this.lines.get(id);
+    if (line === undefined) {
+      line = create('li', '', '');
+      list.prepend(line);
+      this.lines.set(id, line);
+      while (list.children.length > MAX_LINES) list.lastElementChild?.remove();
+    }
+    line.className = state;
+    line.dataset['ms'] = `${ms}`;
+    const figure = create('span', 'value', value);
+    figure.append(create('small', '', spread));
+    line.replaceChildren(create('span', 'name', id), figure);
     if (note !== '') line.append(create('span', 'note', note));
-    line.dataset['ms'] = `${latencyMs}`;
-    list.prepend(line);
-    while (list.children.length > MAX_LINES) list.lastElementChild?.remove();
-    this.longestMs = Math.max(this.longestMs, latencyMs);
+    this.longestMs = Math.max(this.longestMs, ms);
     for (const child of list.children) {
       if (child instanceof HTMLElement && this.longestMs > 0) {
         child.style.setProperty('--share', `${Number(child.dataset['ms']) / this.longestMs}`);
       }
     }
     part('no-results').hidden = true;
-    if (className === '') part('measured-count').textContent = `${++this.measured}`;
   }
 
   /** Asks for the token, and calls `onToken` with it. */

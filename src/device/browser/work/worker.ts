@@ -123,6 +123,7 @@ async function work(task: Task): Promise<void> {
     const ids = models.map(({ id }) => id);
     await sampleModels(bench, ids, protocol, seed, {
       onStep: (id, step) => alive.step(id, step),
+      onRound: (id, medianMs) => tell({ type: 'glimpse', id, medianMs }),
       onResult: (id, measurement) => tell({ type: 'result', id, measurement }),
       onFailure: (id, reason) => tell({ type: 'failed', id, reason }),
     });
