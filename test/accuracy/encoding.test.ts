@@ -87,7 +87,7 @@ describe('features', () => {
 describe('createEncoder', () => {
   it('names the encodings that exist', () => {
     expect(() => createEncoder('x', large)).toThrow(
-      'Unknown encoding "x": known are features, one-hot, ordinal',
+      'Unknown encoding "x": known are combined, features, one-hot, ordinal',
     );
   });
 });
