@@ -33,6 +33,10 @@ export const accuracyLineSchema = z.strictObject({
   ...scoreShape,
   seed: z.number().int(),
   weightsSha256: z.string().min(1),
+  learningCurve: z
+    .array(z.strictObject({ at: z.number().gt(0).lt(1), top1: fraction }))
+    .readonly()
+    .exactOptional(),
   /** Zero-cost proxies by name (src/accuracy/proxies); what could not be computed is absent. */
   proxies: z.record(z.string().min(1), z.number()).exactOptional(),
 });
@@ -45,6 +49,14 @@ export interface AccuracyScore {
   readonly loss: number;
   /** Images. */
   readonly count: number;
+  /** What was known after a share `at`, in (0, 1), of the work that `top1` took: of the images, or of the training. */
+  readonly learningCurve?: readonly LearningCurvePoint[];
+}
+
+export interface LearningCurvePoint {
+  readonly at: number;
+  /** Fraction. */
+  readonly top1: number;
 }
 
 export interface AccuracyRecord extends AccuracyScore {
@@ -175,9 +187,13 @@ async function dropTornLine(file: string): Promise<void> {
 }
 
 /** Throws RangeError: a value that is not finite would make the line unreadable. */
-function checkScore({ top1, top5, loss, count }: AccuracyScore, architecture: Architecture): AccuracyScore {
-  const score = { top1, top5, loss, count };
-  const result = z.object(scoreShape).safeParse(score);
+function checkScore(
+  { top1, top5, loss, count, learningCurve }: AccuracyScore,
+  architecture: Architecture,
+): AccuracyScore {
+  const score = { top1, top5, loss, count, ...(learningCurve === undefined ? {} : { learningCurve }) };
+  const { learningCurve: curve } = accuracyLineSchema.shape;
+  const result = z.object({ ...scoreShape, learningCurve: curve }).safeParse(score);
   if (result.success) return score;
   const issue = result.error.issues[0]!;
   throw new RangeError(

@@ -13,6 +13,9 @@ import { UserError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import { runFiles, type SupernetRun } from './run.js';
 
+/** Shares of the images whose accuracy is kept: what evaluations on fewer images would have said. */
+const LEARNING_CURVE = [1 / 8, 1 / 4, 1 / 2];
+
 export interface SampleRequest {
   readonly run: SupernetRun;
   readonly evaluator: SubnetEvaluator;
@@ -36,7 +39,7 @@ export function sampleRunAccuracies({
   return sampleAccuracies({
     space: run.space,
     count,
-    evaluate: (arch) => evaluator.evaluate(arch, split),
+    evaluate: (arch) => evaluator.evaluate(arch, split, { shares: LEARNING_CURVE }),
     file: runFiles(run.folder).accuracies,
     seed,
     split,

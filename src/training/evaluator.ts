@@ -48,6 +48,8 @@ export interface EvaluateOptions {
   readonly calibrate?: boolean;
   /** From `calibrate`, where they are known already. */
   readonly statistics?: ReadonlyMap<string, Tensor>;
+  /** Shares of the images, in (0, 1), ascending: the accuracies so far are noted there. */
+  readonly shares?: readonly number[];
 }
 
 export const DEFAULT_EVALUATION: EvaluationSettings = {
@@ -108,11 +110,16 @@ export class SubnetEvaluator {
     const network = space.network(arch);
     const statistics =
       options.calibrate === false ? undefined : (options.statistics ?? (await this.calibrate(arch)));
-    return this.score(network, extractSubnet(weights, network, statistics), split);
+    return this.score(network, extractSubnet(weights, network, statistics), split, options.shares);
   }
 
-  /** Accuracy and loss of a stand-alone subnet (`extractSubnet`). */
-  async score(network: Network, tensors: ReadonlyMap<string, Tensor>, split: Split): Promise<Score> {
+  /** Accuracy and loss of a stand-alone subnet (`extractSubnet`); `learningCurve` where there are `shares`. */
+  async score(
+    network: Network,
+    tensors: ReadonlyMap<string, Tensor>,
+    split: Split,
+    shares: readonly number[] = [],
+  ): Promise<Score> {
     const { engine, loader } = this.options;
     const { evaluationBatch, limit } = this.settings;
     const size = network.input.height;
@@ -120,6 +127,7 @@ export class SubnetEvaluator {
     const program = await engine.compile(graph);
     try {
       const total = { top1: 0, top5: 0, loss: 0, count: 0 };
+      const soFar: { readonly top1: number; readonly count: number }[] = [];
       const batches = this.cached(`${split} ${size}`, () =>
         loader.evaluationBatches(split, size, evaluationBatch, limit),
       );
@@ -130,11 +138,19 @@ export class SubnetEvaluator {
         total.top5 += part.top5;
         total.loss += part.loss;
         total.count += labels.length;
+        soFar.push({ top1: total.top1 / total.count, count: total.count });
       }
       const { top1, top5, loss, count } = total;
       if (count === 0)
         throw new UserError(`Cannot score a subnet: at least one ${split} image is needed: there is none`);
-      return { top1: top1 / count, top5: top5 / count, loss: loss / count, count };
+      const score = { top1: top1 / count, top5: top5 / count, loss: loss / count, count };
+      if (shares.length === 0) return score;
+      // After the first batch that reaches the share; `soFar` ends with all images.
+      const learningCurve = shares.map((at) => ({
+        at,
+        top1: soFar.find((part) => part.count >= at * count)!.top1,
+      }));
+      return { ...score, learningCurve };
     } finally {
       await program.dispose();
     }

@@ -7,10 +7,15 @@ export interface Score {
   readonly top5: number;
   readonly loss: number;
   readonly count: number;
+  /** Accuracies on the first shares of the images, ascending, where they were asked for. */
+  readonly learningCurve?: readonly { readonly at: number; readonly top1: number }[];
 }
 
 /** Sums over the first `labels.length` rows of logits [N, classes]. Among equal logits the lower class wins. */
-export function countCorrect({ shape, data }: Tensor, labels: Int32Array): Omit<Score, 'count'> {
+export function countCorrect(
+  { shape, data }: Tensor,
+  labels: Int32Array,
+): Omit<Score, 'count' | 'learningCurve'> {
   const classes = shape[1]!;
   const sum = { top1: 0, top5: 0, loss: 0 };
   labels.forEach((label, row) => {

@@ -164,6 +164,19 @@ describe('evaluate', () => {
     await expect(evaluator({ limit: 0 }).evaluate(arch, 'validation')).rejects.toThrow(UserError);
   });
 
+  it('notes the accuracy on the first shares of the images, where it is asked to', async () => {
+    const subject = evaluator({ evaluationBatch: 10 });
+    const score = await subject.evaluate(arch, 'validation', { shares: [0.1, 0.5] });
+    const limited = async (limit: number) =>
+      (await evaluator({ evaluationBatch: 10, limit }).evaluate(arch, 'validation')).top1;
+    // Of 37 images: after the first batch, and after the second.
+    expect(score.learningCurve).toEqual([
+      { at: 0.1, top1: await limited(10) },
+      { at: 0.5, top1: await limited(20) },
+    ]);
+    expect(await subject.evaluate(arch, 'validation')).not.toHaveProperty('learningCurve');
+  });
+
   it('sees changes of the weights', async () => {
     const changing = new Map(weights);
     const { executor, inference: engine } = runtime;
