@@ -4,9 +4,10 @@ import type { StrategyDefinition } from '../strategy.js';
 import { evolution } from './evolution.js';
 import { exhaustive } from './exhaustive.js';
 import { random } from './random.js';
+import { reinforce } from './reinforce.js';
 
 export const strategies: ReadonlyMap<string, StrategyDefinition> = new Map(
-  [evolution, random, exhaustive].map((strategy) => [strategy.name, strategy]),
+  [evolution, reinforce, random, exhaustive].map((strategy) => [strategy.name, strategy]),
 );
 
 /** Throws UserError naming the known ones. */

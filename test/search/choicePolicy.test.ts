@@ -1,0 +1,108 @@
+/** A policy over choices: what it draws, and that it is moved along the gradients of log-probability and entropy. */
+import { describe, expect, it } from 'vitest';
+import { ChoicePolicy } from '../../src/search/choicePolicy.js';
+import { Genome } from '../../src/space/genotype.js';
+import { createRandom } from '../../src/util/random.js';
+import { smallSpace } from '../support/spaces.js';
+import '../support/matchers.js';
+
+const genome = new Genome(smallSpace().genes);
+
+/** Logits away from 0. */
+function disturbed(seed: string): ChoicePolicy {
+  const policy = new ChoicePolicy(genome);
+  const random = createRandom(seed);
+  for (const logits of policy.logits) for (let i = 0; i < logits.length; i++) logits[i] = random.normal();
+  return policy;
+}
+
+function probabilities(logits: Float64Array): number[] {
+  const powers = [...logits].map(Math.exp);
+  const total = powers.reduce((a, b) => a + b, 0);
+  return powers.map((v) => v / total);
+}
+
+describe('a policy over choices', () => {
+  it('draws choices as often as their probabilities say, and uniformly where it is mixed away', () => {
+    const policy = disturbed('frequencies');
+    const random = createRandom('draws');
+    const draws = 20_000;
+    for (const uniform of [0, 0.4, 1]) {
+      const counts = policy.logits.map((logits) => new Float64Array(logits.length));
+      for (let n = 0; n < draws; n++)
+        policy.sample(random, uniform).forEach((choice, gene) => counts[gene]![choice]!++);
+      policy.logits.forEach((logits, gene) => {
+        const wanted = probabilities(logits).map((p) => (1 - uniform) * p + uniform / logits.length);
+        // Five deviations of a binomial.
+        expect([...counts[gene]!].map((n) => n / draws)).toBeAllclose(wanted, {
+          relative: 0,
+          absolute: 0.018,
+        });
+      });
+    }
+  });
+
+  it('moves along the gradient of the log-probability of the genes that a network has', () => {
+    const policy = disturbed('follow');
+    const before = policy.logits.map((logits) => logits.slice());
+    const random = createRandom('networks');
+    const steps = [0.3, -0.7].map((weight) => ({ genotype: genome.sample(random), weight }));
+    // The shallowest network of all lacks genes.
+    steps.push({ genotype: new Uint8Array(genome.size), weight: 1.1 });
+    const objective = (logits: readonly Float64Array[]): number =>
+      steps.reduce(
+        (sum, { genotype, weight }) =>
+          logits.reduce(
+            (s, own, gene) =>
+              genome.isActive(genotype, gene)
+                ? s + weight * Math.log(probabilities(own)[genotype[gene]!]!)
+                : s,
+            sum,
+          ),
+        0,
+      );
+    expectMoved(policy, before, objective, () => policy.follow(steps, 0));
+  });
+
+  it('moves along the gradient of the entropy', () => {
+    const policy = disturbed('entropy');
+    const before = policy.logits.map((logits) => logits.slice());
+    const objective = (logits: readonly Float64Array[]): number =>
+      0.6 * logits.reduce((sum, own) => sum - probabilities(own).reduce((s, p) => s + p * Math.log(p), 0), 0);
+    expectMoved(policy, before, objective, () => policy.follow([], 0.6));
+  });
+
+  it('has the most likely choices as its mode, and keeps its mind where it is sure', () => {
+    const policy = disturbed('mode');
+    const mode = policy.mode();
+    policy.logits.forEach((logits, gene) => expect(logits[mode[gene]!]).toBe(Math.max(...logits)));
+    for (const logits of policy.logits) logits[0] = 1e4;
+    policy.follow([{ genotype: policy.mode(), weight: 1 }], 1);
+    for (const logits of policy.logits) expect(logits.every(Number.isFinite)).toBe(true);
+    expect(policy.sample(createRandom('sure'))).toEqual(policy.mode());
+  });
+});
+
+/** The change of the logits is the gradient of `objective` by central differences. */
+function expectMoved(
+  policy: ChoicePolicy,
+  before: readonly Float64Array[],
+  objective: (logits: readonly Float64Array[]) => number,
+  move: () => void,
+): void {
+  const h = 1e-6;
+  const wanted = before.map((own, gene) =>
+    own.map((v, i) => {
+      const at = (value: number): number =>
+        objective(before.map((logits, g) => (g === gene ? logits.with(i, value) : logits)));
+      return (at(v + h) - at(v - h)) / (2 * h);
+    }),
+  );
+  move();
+  policy.logits.forEach((logits, gene) =>
+    expect(logits.map((v, i) => v - before[gene]![i]!)).toBeAllclose(wanted[gene]!, {
+      relative: 1e-6,
+      absolute: 1e-8,
+    }),
+  );
+}
