@@ -1,19 +1,26 @@
-/** A worker thread of `models.ts`: reads a model, checks it and writes it anew. Its heap is limited by who starts it. */
+/** The thread of `checker.ts`: reads models, checks them and writes them anew. Its heap is limited by who starts it. */
 import { readFile } from 'node:fs/promises';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { writeAtomic } from '../../util/files.js';
+import type { CheckAnswer, CheckTask } from './checker.js';
 import { checkModel } from './checkModel.js';
-import type { CheckAnswer, CheckTask } from './models.js';
 
 async function check({ from, to }: CheckTask): Promise<CheckAnswer> {
-  let model: Uint8Array;
   try {
-    model = checkModel(await readFile(from));
+    const bytes = await readFile(from);
+    let model: Uint8Array;
+    try {
+      model = checkModel(bytes);
+    } catch (error) {
+      return { refused: (error as Error).message };
+    }
+    await writeAtomic(to, model);
+    return { bytes: model.byteLength };
   } catch (error) {
-    return { refused: (error as Error).message };
+    return { failed: (error as Error).message };
   }
-  await writeAtomic(to, model);
-  return { bytes: model.byteLength };
 }
 
-parentPort!.postMessage(await check(workerData as CheckTask));
+parentPort!.on('message', (task: CheckTask) => {
+  void check(task).then((answer) => parentPort!.postMessage(answer));
+});

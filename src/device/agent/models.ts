@@ -5,23 +5,11 @@ import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Worker } from 'node:worker_threads';
 import { UserError } from '../../util/errors.js';
 import { fileProblem } from '../../util/files.js';
-import { scriptUrl } from '../../util/scripts.js';
+import { ModelChecker } from './checker.js';
 import type { ModelSupply } from './jobs.js';
 import { hashSchema } from './wire.js';
-
-/** Task and answer of `checkThread.ts`. */
-export interface CheckTask {
-  readonly from: string;
-  readonly to: string;
-}
-export type CheckAnswer = { readonly refused: string } | { readonly bytes: number };
-
-/** Objects that reading a model may need: a file of small numbers grows twentyfold when it is read. */
-const CHECK_HEAP_MB = 256;
-const CHECK_TIMEOUT_MS = 60_000;
 
 /** This model is not accepted, now or later. */
 export class ModelRefusedError extends UserError {
@@ -36,31 +24,6 @@ export class ModelTooLargeError extends ModelRefusedError {
 /** What arrived is not what its hash says. */
 export class ModelDamagedError extends UserError {
   override readonly name = 'ModelDamagedError';
-}
-
-/** Checks a file in a thread of its own, which may be ended: the agent outlives whatever is in it. */
-function checkFile(task: CheckTask): Promise<CheckAnswer> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(scriptUrl(import.meta.url, './checkThread.js'), {
-      workerData: task,
-      execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: CHECK_HEAP_MB },
-    });
-    const timer = setTimeout(() => {
-      resolve({ refused: `it could not be read in ${CHECK_TIMEOUT_MS / 1000} s` });
-      void worker.terminate();
-    }, CHECK_TIMEOUT_MS);
-    worker.on('message', (answer: CheckAnswer) => resolve(answer));
-    worker.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ERR_WORKER_OUT_OF_MEMORY')
-        resolve({ refused: 'it needs too much memory to be read' });
-      else reject(error);
-    });
-    worker.on('exit', (code) => {
-      clearTimeout(timer);
-      reject(new Error(`Cannot check a model: the thread ended with code ${code}`));
-    });
-  });
 }
 
 export interface ModelStoreLimits {
@@ -78,6 +41,7 @@ export class ModelStore implements ModelSupply {
   /** Bytes by hash; least recently used first. */
   private readonly sizes = new Map<string, number>();
   private readonly held = new Map<string, number>();
+  private readonly checker = new ModelChecker();
   private incoming = 0;
 
   private constructor(
@@ -184,8 +148,9 @@ export class ModelStore implements ModelSupply {
         throw new ModelRefusedError(
           `Cannot accept the model: all models of a job must have at most ${this.limits.storeBytes} bytes together`,
         );
-      const answer = await checkFile({ from: temporary, to: this.path(hash) });
+      const answer = await this.checker.check({ from: temporary, to: this.path(hash) });
       if ('refused' in answer) throw new ModelRefusedError(answer.refused);
+      if ('failed' in answer) throw new Error(answer.failed);
       this.sizes.set(hash, answer.bytes);
     } catch (cause) {
       if (cause instanceof Error && 'syscall' in cause) throw fileProblem('write', temporary, cause);
@@ -193,5 +158,10 @@ export class ModelStore implements ModelSupply {
     } finally {
       await rm(temporary, { force: true });
     }
+  }
+
+  /** Nothing is received any more. */
+  close(): Promise<void> {
+    return this.checker.close();
   }
 }

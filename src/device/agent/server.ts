@@ -359,6 +359,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       await queue.close();
       server.closeAllConnections();
       await closed;
+      await models.close();
     },
   };
 }
