@@ -143,8 +143,9 @@ export class AgentClient {
     } catch (error) {
       throw connectionProblem(url, error);
     }
-    // A body that is cut off later is told to who reads it.
+    // A body that is cut off later is told to who reads it; where nobody does any more, that is no failure.
     request.on('error', () => undefined);
+    response.on('error', () => undefined);
     const { statusCode: status = 0 } = response;
     if (status >= 200 && status < 300) return response;
     const refusal = await this.refusal(status, response);
