@@ -225,7 +225,7 @@ describe('what an agent accepts as a model', () => {
     const deep = bytesOf({ irVersion: 8, opsetImport: [{ domain: '', version: 17 }], graph });
     expect(() => checkModel(deep)).toThrow(UserError);
     // Deeper than an encoder would go: attribute 5, graph 6, again and again, each length around the one within.
-    let bytes = Buffer.alloc(0);
+    let bytes: Buffer = Buffer.alloc(0);
     const varint = (value: number): Buffer => {
       const out: number[] = [];
       for (; value > 127; value = Math.floor(value / 128)) out.push((value % 128) | 128);
