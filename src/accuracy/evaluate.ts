@@ -2,6 +2,7 @@
 import { createRandom } from '../util/random.js';
 import { kendallTauB, spearmanRho } from '../util/statistics.js';
 import { UserError } from '../util/errors.js';
+import { silentLogger, type Logger } from '../util/logger.js';
 import { accuracyPredictors } from './predictors/index.js';
 import {
   accuracyFunction,
@@ -10,6 +11,7 @@ import {
   type AccuracySample,
   type FitContext,
   type PredictorDefinition,
+  type VectorEncoder,
 } from './predictor.js';
 
 export interface PredictorScore {
@@ -66,27 +68,54 @@ export interface HeldOutEvaluation<A> {
 }
 
 /**
- * Puts `heldOut` samples aside, drawn by the context's seed, fits on the others and judges on those put aside. Samples must
- * be distinct networks. Throws UserError where nothing would be left to fit or to judge on.
+ * Samples put aside, drawn by the seed, and the others. Samples must be distinct networks. Throws UserError where nothing
+ * would be left to fit or to judge on.
  */
-export async function fitAndEvaluate<A>(
-  definition: PredictorDefinition,
+export function splitHeldOut<A>(
   samples: readonly AccuracySample<A>[],
   heldOut: number,
-  context: FitContext<A>,
-): Promise<HeldOutEvaluation<A>> {
+  seed: number,
+): { readonly training: AccuracySample<A>[]; readonly heldOut: AccuracySample<A>[] } {
   checkSamples(samples);
   if (!Number.isInteger(heldOut) || heldOut < 1 || heldOut >= samples.length) {
     throw new UserError(
       `Cannot judge the accuracy predictor: samples held out must be from 1 to ${samples.length - 1}: current value is ${heldOut}`,
     );
   }
-  const shuffled = createRandom(context.seed, 'held-out').shuffle(samples);
-  const test = shuffled.slice(0, heldOut);
-  const training = shuffled.slice(heldOut);
+  const shuffled = createRandom(seed, 'held-out').shuffle(samples);
+  return { training: shuffled.slice(heldOut), heldOut: shuffled.slice(0, heldOut) };
+}
+
+/** Puts samples aside (`splitHeldOut` with the context's seed), fits on the others and judges on those put aside. */
+export async function fitAndEvaluate<A>(
+  definition: PredictorDefinition,
+  samples: readonly AccuracySample<A>[],
+  heldOut: number,
+  context: FitContext<A>,
+): Promise<HeldOutEvaluation<A>> {
+  const { training, heldOut: test } = splitHeldOut(samples, heldOut, context.seed);
   const predictor = await definition.fit(training, context);
   const predicted = await accuracyFunction(predictor)(test.map(({ architecture }) => architecture));
   return { predictor, score: scorePredictions(predicted, accuracies(test)), training, heldOut: test };
+}
+
+interface Fold<A> {
+  readonly training: readonly AccuracySample<A>[];
+  readonly test: readonly AccuracySample<A>[];
+}
+
+/** Drawn by the seed. Throws RangeError for fewer samples than folds, or fewer than two folds. */
+function drawFolds<A>(samples: readonly AccuracySample<A>[], folds: number, seed: number): Fold<A>[] {
+  if (folds < 2 || samples.length < folds) {
+    throw new RangeError(
+      `Cannot cross-validate: at least two folds, and a sample for each, are wanted: there are ${folds} folds and ${samples.length} samples`,
+    );
+  }
+  const shuffled = createRandom(seed, 'folds').shuffle(samples);
+  return Array.from({ length: folds }, (_, fold) => ({
+    training: shuffled.filter((__, i) => i % folds !== fold),
+    test: shuffled.filter((__, i) => i % folds === fold),
+  }));
 }
 
 /**
@@ -99,17 +128,9 @@ export async function crossValidate<A>(
   folds: number,
   context: FitContext<A>,
 ): Promise<PredictorScore> {
-  if (folds < 2 || samples.length < folds) {
-    throw new RangeError(
-      `Cannot cross-validate: at least two folds, and a sample for each, are wanted: there are ${folds} folds and ${samples.length} samples`,
-    );
-  }
-  const shuffled = createRandom(context.seed, 'folds').shuffle(samples);
   const predicted: number[] = [];
   const measured: number[] = [];
-  for (let fold = 0; fold < folds; fold++) {
-    const test = shuffled.filter((_, i) => i % folds === fold);
-    const training = shuffled.filter((_, i) => i % folds !== fold);
+  for (const { training, test } of drawFolds(samples, folds, context.seed)) {
     predicted.push(...(await predictHeldOut(definition, training, test, context)));
     measured.push(...accuracies(test));
   }
@@ -119,28 +140,96 @@ export async function crossValidate<A>(
 /** With fewer samples a comparison says nothing, and the simplest predictor is taken. */
 export const FEWEST_TO_CHOOSE = 10;
 const FOLDS = 3;
+/** Candidates that are judged on more than the first fold. */
+const FINALISTS = 4;
 
-export interface ChosenPredictor {
+/** A predictor with an encoding. */
+export interface PredictorCandidate {
   readonly definition: PredictorDefinition;
-  /** By cross-validation, best Kendall tau first; empty for fewer than `FEWEST_TO_CHOOSE` samples. */
-  readonly scores: readonly { readonly name: string; readonly score: PredictorScore }[];
+  readonly encoding: string;
 }
 
-/** What `auto` means: the predictor with the best Kendall tau in a threefold cross-validation. Throws UserError as `fit`. */
+export interface JudgedCandidate extends PredictorCandidate {
+  /** On all samples for the finalists, on those of the first fold for others. */
+  readonly score: PredictorScore;
+}
+
+export interface ChooseOptions<A> {
+  /** By name, simple ones first. */
+  readonly encoders: ReadonlyMap<string, VectorEncoder<A>>;
+  /** Default: all that have the context's loss. */
+  readonly definitions?: readonly PredictorDefinition[];
+  readonly logger?: Logger;
+}
+
+export interface ChosenPredictor extends PredictorCandidate {
+  /** Best Kendall tau first, finalists before others; empty where nothing was compared. */
+  readonly scores: readonly JudgedCandidate[];
+}
+
+/**
+ * What `auto` means: of all predictors with all encodings the one with the best Kendall tau in a threefold
+ * cross-validation; after the first fold only the best four go on. Fewer samples than `FEWEST_TO_CHOOSE`, or only equal
+ * accuracies, say nothing: the first is taken. Throws UserError as `fit`, and where no predictor has the loss.
+ */
 export async function choosePredictor<A>(
   samples: readonly AccuracySample<A>[],
-  context: FitContext<A>,
+  context: Omit<FitContext<A>, 'encoder'>,
+  { encoders, definitions, logger = silentLogger }: ChooseOptions<A>,
 ): Promise<ChosenPredictor> {
   checkSamples(samples);
-  const definitions = [...accuracyPredictors.values()];
-  if (samples.length < FEWEST_TO_CHOOSE) return { definition: definitions[0]!, scores: [] };
-  const judged: { definition: PredictorDefinition; score: PredictorScore }[] = [];
-  for (const definition of definitions) {
-    judged.push({ definition, score: await crossValidate(definition, samples, FOLDS, context) });
-  }
-  judged.sort((a, b) => b.score.kendallTau - a.score.kendallTau);
-  return {
-    definition: judged[0]!.definition,
-    scores: judged.map(({ definition: { name }, score }) => ({ name, score })),
+  const { loss = 'squared' } = context;
+  const able = definitions ?? [...accuracyPredictors.values()].filter(({ losses }) => losses.includes(loss));
+  const candidates = [...encoders].flatMap(([encoding, encoder]) =>
+    able.map((definition) => ({ definition, encoding, encoder })),
+  );
+  const [simplest] = candidates;
+  if (simplest === undefined)
+    throw new UserError(`Cannot choose an accuracy predictor: none can be fitted to the loss "${loss}"`);
+  const { definition, encoding } = simplest;
+  const flat = samples.every(({ top1 }) => top1 === samples[0]!.top1);
+  if (candidates.length === 1 || flat || samples.length < FEWEST_TO_CHOOSE)
+    return { definition, encoding, scores: [] };
+
+  const progress = logger.progress('Predictors', candidates.length + FINALISTS * (FOLDS - 1));
+  let fits = 0;
+  const [first, ...others] = drawFolds(samples, FOLDS, context.seed);
+  const judge = async (candidate: (typeof candidates)[number], fold: Fold<A>): Promise<number[]> => {
+    const own = { ...context, encoder: candidate.encoder };
+    const predicted = await predictHeldOut(candidate.definition, fold.training, fold.test, own);
+    progress.update(++fits, `${candidate.definition.name}, ${candidate.encoding}`);
+    return predicted;
   };
+  const byTau = (a: JudgedCandidate, b: JudgedCandidate): number => b.score.kendallTau - a.score.kendallTau;
+  try {
+    const heats = [];
+    for (const candidate of candidates) {
+      const predicted = await judge(candidate, first!);
+      heats.push({ ...candidate, predicted, score: scorePredictions(predicted, accuracies(first!.test)) });
+    }
+    heats.sort(byTau);
+    const finals = [];
+    for (const { predicted, ...candidate } of heats.slice(0, FINALISTS)) {
+      const all = [...predicted];
+      for (const fold of others) all.push(...(await judge(candidate, fold)));
+      const measured = [first!, ...others].flatMap(({ test }) => accuracies(test));
+      finals.push({ ...candidate, score: scorePredictions(all, measured) });
+    }
+    // Of equals the simpler one: sorting keeps their order.
+    finals.sort((a, b) => byTau(a, b) || rank(a) - rank(b));
+    const scores = [...finals, ...heats.slice(FINALISTS)].map(
+      ({ definition: own, encoding: name, score }) => ({
+        definition: own,
+        encoding: name,
+        score,
+      }),
+    );
+    return { definition: finals[0]!.definition, encoding: finals[0]!.encoding, scores };
+  } finally {
+    progress.stop();
+  }
+
+  function rank({ definition: own, encoding: name }: PredictorCandidate): number {
+    return candidates.findIndex((candidate) => candidate.definition === own && candidate.encoding === name);
+  }
 }

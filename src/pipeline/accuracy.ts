@@ -2,15 +2,21 @@
 import { existsSync } from 'node:fs';
 import { sampleAccuracies, readAccuracies, type AccuracyRecord } from '../accuracy/dataset.js';
 import { createEncoder } from '../accuracy/encoding.js';
-import { choosePredictor, fitAndEvaluate, type PredictorScore } from '../accuracy/evaluate.js';
-import { accuracyFunction, type AccuracyPredictor } from '../accuracy/predictor.js';
+import {
+  choosePredictor,
+  fitAndEvaluate,
+  splitHeldOut,
+  type JudgedCandidate,
+  type PredictorScore,
+} from '../accuracy/evaluate.js';
+import { accuracyFunction, type AccuracyPredictor, type FitOptions } from '../accuracy/predictor.js';
 import { loadPredictor, savePredictor } from '../accuracy/predictorFile.js';
 import { accuracyPredictorByName } from '../accuracy/predictors/index.js';
 import type { Engine } from '../engine/engine.js';
 import type { Split } from '../data/dataset.js';
 import type { SubnetEvaluator } from '../training/evaluator.js';
 import { UserError } from '../util/errors.js';
-import type { Logger } from '../util/logger.js';
+import { silentLogger, type Logger } from '../util/logger.js';
 import { runFiles, type SupernetRun } from './run.js';
 
 /** Shares of the images whose accuracy is kept: what evaluations on fewer images would have said. */
@@ -49,38 +55,43 @@ export function sampleRunAccuracies({
   });
 }
 
-export interface FitRequest {
+/** What `auto` tries, simple ones first: of those left out, ordinal and features alone tell less than these. */
+const AUTO_ENCODINGS = ['one-hot', 'combined'];
+
+export interface FitRequest extends FitOptions {
   readonly run: SupernetRun;
   readonly engine: Engine;
   /** Name of a predictor, or `auto`: the best by cross-validation on the samples it is fitted on. */
   readonly predictor: string;
+  /** Name of an encoding, or `auto`: chosen with the predictor. */
   readonly encoding?: string;
   /** Samples put aside to judge it on. */
   readonly heldOut: number;
   readonly seed: number;
   readonly signal?: AbortSignal;
+  readonly logger?: Logger;
 }
 
 export interface FittedAccuracy {
   readonly predictor: AccuracyPredictor;
+  readonly encoding: string;
   readonly score: PredictorScore;
   /** Of the samples put aside; fractions. */
   readonly points: readonly { readonly predictedTop1: number; readonly measuredTop1: number }[];
+  /** What was compared, best first; empty where nothing was. */
+  readonly compared: readonly JudgedCandidate[];
   readonly file: string;
 }
 
 /** Fits on the run's measured accuracies and saves the predictor there. Throws UserError where there are too few. */
-export async function fitAccuracy({
-  run,
-  engine,
-  predictor: name,
-  encoding = 'one-hot',
-  heldOut,
-  seed,
-  signal,
-}: FitRequest): Promise<FittedAccuracy> {
+export async function fitAccuracy(request: FitRequest): Promise<FittedAccuracy> {
+  const { run, engine, predictor: name, encoding = 'one-hot', heldOut, seed, signal, target, loss } = request;
+  const { logger = silentLogger } = request;
   const { space, folder, weightsSha256 } = run;
   const { accuracies, accuracyPredictor: file } = runFiles(folder);
+  const encodings = encoding === 'auto' ? AUTO_ENCODINGS : [encoding];
+  const encoders = new Map(encodings.map((one) => [one, createEncoder(one, space)]));
+  const definitions = name === 'auto' ? undefined : [accuracyPredictorByName(name)];
   const records = await readAccuracies(accuracies, space);
   const stale = records.find((record) => record.weightsSha256 !== weightsSha256);
   if (stale !== undefined) {
@@ -89,22 +100,27 @@ export async function fitAccuracy({
     );
   }
   const context = {
-    encoder: createEncoder(encoding, space),
     engine,
     seed,
     ...(signal === undefined ? {} : { signal }),
+    ...(target === undefined ? {} : { target }),
+    ...(loss === undefined ? {} : { loss }),
   };
-  // `auto` compares on what the predictor will be fitted on, so that the samples put aside judge an unseen choice.
-  const choose = async () => {
-    if (name !== 'auto') return accuracyPredictorByName(name);
-    const training = records.slice(0, Math.max(1, records.length - heldOut));
-    return (await choosePredictor(training, context)).definition;
-  };
-  const { predictor, score, heldOut: test } = await fitAndEvaluate(await choose(), records, heldOut, context);
+  // Compared on what the predictor will be fitted on, so that the samples put aside judge an unseen choice.
+  const { training } = splitHeldOut(records, heldOut, seed);
+  const options = { encoders, logger, ...(definitions === undefined ? {} : { definitions }) };
+  const chosen = await choosePredictor(training, context, options);
+  if (training.every(({ top1 }) => top1 === training[0]!.top1)) {
+    logger.warn(
+      `All ${training.length} accuracies are equal: every architecture is predicted to have ${training[0]!.top1}`,
+    );
+  }
+  const own = { ...context, encoder: encoders.get(chosen.encoding)! };
+  const { predictor, score, heldOut: test } = await fitAndEvaluate(chosen.definition, records, heldOut, own);
   const predicted = await accuracyFunction(predictor)(test.map(({ architecture }) => architecture));
-  await savePredictor(file, predictor, space, encoding);
+  await savePredictor(file, predictor, space, chosen.encoding);
   const points = test.map(({ top1 }, i) => ({ predictedTop1: predicted[i]!, measuredTop1: top1 }));
-  return { predictor, score, points, file };
+  return { predictor, encoding: chosen.encoding, score, points, compared: chosen.scores, file };
 }
 
 /** The run's fitted predictor. Throws UserError where there is none. */

@@ -8,6 +8,8 @@ import { scorePredictions } from '../../src/accuracy/evaluate.js';
 import { loadPredictor, savePredictor } from '../../src/accuracy/predictorFile.js';
 import {
   accuracyFunction,
+  encodeRows,
+  LOSSES,
   type AccuracyPredictor,
   type AccuracySample,
   type FitContext,
@@ -109,6 +111,59 @@ function predictorConformance(definition: PredictorDefinition): void {
       expect(await predictor.predict([])).toEqual([]);
     });
 
+    it('predicts the same of vectors, which it leaves as they are', async () => {
+      const { encoder } = context();
+      const rows = encodeRows(encoder, testArchs);
+      const before = rows.slice();
+      const { mean, variance } = await predictor.predictRows(rows);
+      expect([...mean]).toEqual(predicted);
+      expect(rows).toEqual(before);
+      expect(variance !== undefined).toBe(definition.variance);
+      expect(() => predictor.predictRows(rows.subarray(1))).toThrow(RangeError);
+    });
+
+    it.runIf(definition.variance)('is surer of what it has seen', async () => {
+      const spread = async (some: readonly Architecture[]): Promise<number> => {
+        const variances = (await predictor.predict(some)).map(({ variance }) => variance!);
+        expect(variances.every((v) => v >= 0 && Number.isFinite(v))).toBe(true);
+        return variances.reduce((sum, v) => sum + v, 0) / variances.length;
+      };
+      const seen = await spread(training.map(({ architecture }) => architecture));
+      expect(seen).toBeGreaterThan(0);
+      expect(seen).toBeLessThan(await spread(testArchs));
+    });
+
+    it('fits accuracies as they are', async () => {
+      const own = await definition.fit(training.slice(0, 120), { ...context(), target: 'accuracy' });
+      const score = scorePredictions(
+        await accuracyFunction(own)(testArchs),
+        test.map(({ top1 }) => top1),
+      );
+      expect(score.kendallTau).toBeGreaterThan(0.7);
+      expect(own.state().settings['targetScale']).toBe('accuracy');
+      await own.dispose();
+    });
+
+    it.each(LOSSES)('is fitted to the loss %s, or refuses it', async (loss) => {
+      const fit = async () => definition.fit(training.slice(0, 120), { ...context(), loss });
+      if (!definition.losses.includes(loss)) {
+        await expect(fit()).rejects.toThrow(`its loss must be one of squared: current value is "${loss}"`);
+        return;
+      }
+      const own = await fit();
+      const score = scorePredictions(
+        await accuracyFunction(own)(testArchs),
+        test.map(({ top1 }) => top1),
+      );
+      expect(score.kendallTau).toBeGreaterThan(0.7);
+      // Also one that learns the order alone ends up on the scale of accuracies.
+      expect(score.rmse).toBeLessThan(3);
+      const restored = definition.restore(own.state(), context());
+      expect(await restored.predict(testArchs)).toEqual(await own.predict(testArchs));
+      await own.dispose();
+      await restored.dispose();
+    });
+
     it('predicts the same for architectures of the same network', async () => {
       const random = createRandom('inactive');
       const variants = testArchs.map((arch) => ({
@@ -143,6 +198,21 @@ function predictorConformance(definition: PredictorDefinition): void {
       expect(() => definition.restore(predictor.state(), context('ordinal'))).toThrow(UserError);
     });
 
+    it('refuses a state with anything missing or of another kind', () => {
+      const { tensors, settings } = predictor.state();
+      for (const name of tensors.keys()) {
+        const fewer = new Map([...tensors].filter(([own]) => own !== name));
+        expect(() => definition.restore({ tensors: fewer, settings }, context())).toThrow(UserError);
+      }
+      for (const name of Object.keys(settings)) {
+        for (const value of ['x', -7, Number.NaN]) {
+          if (name === 'targetMean' && value === -7) continue;
+          const changed = { ...settings, [name]: value };
+          expect(() => definition.restore({ tensors, settings: changed }, context())).toThrow(UserError);
+        }
+      }
+    });
+
     it.each(['ordinal', 'features'])('learns from the encoding %s', async (encoding) => {
       const own = await definition.fit(training.slice(0, 120), context(encoding));
       const score = scorePredictions(
@@ -169,6 +239,14 @@ function predictorConformance(definition: PredictorDefinition): void {
       for (const { mean } of await own.predict(testArchs.slice(0, 20))) {
         expect(Math.abs(mean - top1)).toBeLessThan(2e-4);
       }
+    });
+
+    it('refuses vectors that are not finite', async () => {
+      const encoder = { labels: ['a', 'b'], encode: (arch: number) => Float32Array.of(arch, 1 / arch) };
+      const zero = [0.5, 0].map((architecture) => ({ architecture, top1: 0.5 + 0.1 * architecture }));
+      await expect((async () => definition.fit(zero, { encoder, engine, seed: 0 }))()).rejects.toThrow(
+        '"b" of sample 2 is Infinity',
+      );
     });
 
     it('refuses no samples, and accuracies that are not fractions', async () => {

@@ -83,24 +83,56 @@ describe('crossValidate', () => {
 });
 
 describe('choosePredictor', () => {
+  const quick = ['ridge', 'gp', 'gradient-boosting', 'random-forest', 'ensemble'].map(
+    accuracyPredictorByName,
+  );
+  const encoders = new Map([['points', context.encoder]]);
+
   it('takes the linear one for a linear function', async () => {
-    const { definition, scores } = await choosePredictor(linear, context);
-    expect(definition.name).toBe('ridge');
-    expect(scores.map(({ name }) => name).sort()).toEqual([...accuracyPredictors.keys()].sort());
+    const { definition, encoding, scores } = await choosePredictor(linear, context, { encoders });
+    expect([definition.name, encoding]).toEqual(['ridge', 'points']);
+    expect(scores.map((score) => score.definition.name).sort()).toEqual(
+      [...accuracyPredictors.keys()].sort(),
+    );
+    expect(scores.map(({ score }) => score.n)).toEqual([60, 60, 60, 60, ...scores.slice(4).map(() => 20)]);
   });
 
-  it('takes the other one where nothing is linear', async () => {
+  it('takes another one where nothing is linear', async () => {
     const exclusive = points.map((architecture) => {
       const corner = architecture.map(Math.round);
       return { architecture: corner, top1: 0.3 + 0.4 * (corner[0]! ^ corner[1]!) + 0.01 * corner[2]! };
     });
-    expect((await choosePredictor(exclusive, context)).definition.name).toBe('mlp');
+    const { definition, scores } = await choosePredictor(exclusive, context, {
+      encoders,
+      definitions: quick,
+    });
+    expect(definition.name).not.toBe('ridge');
+    expect(scores[0]!.score.kendallTau).toBeGreaterThan(0.8);
+    expect(scores.find((score) => score.definition.name === 'ridge')!.score.kendallTau).toBeLessThan(0.5);
   });
 
-  it('takes the simplest without comparing where there are few', async () => {
-    const { definition, scores } = await choosePredictor(linear.slice(0, 9), context);
-    expect([definition.name, scores]).toEqual(['ridge', []]);
-    await expect(choosePredictor([], context)).rejects.toThrow(UserError);
+  it('takes the encoding that tells more', async () => {
+    const blind = { labels: ['d'], encode: (arch: number[]) => Float32Array.of(arch[3]!) };
+    const both = new Map([['blind', blind], ...encoders]);
+    const { encoding } = await choosePredictor(linear, context, { encoders: both, definitions: quick });
+    expect(encoding).toBe('points');
+  });
+
+  it('takes only predictors that have the loss', async () => {
+    const few = linear.slice(0, 9);
+    const { definition } = await choosePredictor(few, { ...context, loss: 'logistic' }, { encoders });
+    expect(definition.name).toBe('ensemble');
+    await expect(
+      choosePredictor(few, { ...context, loss: 'logistic' }, { encoders, definitions: [] }),
+    ).rejects.toThrow('none can be fitted to the loss "logistic"');
+  });
+
+  it('takes the simplest without comparing where there are few, or only equal ones', async () => {
+    for (const samples of [linear.slice(0, 9), linear.map((sample) => ({ ...sample, top1: 0.5 }))]) {
+      const { definition, scores } = await choosePredictor(samples, context, { encoders });
+      expect([definition.name, scores]).toEqual(['ridge', []]);
+    }
+    await expect(choosePredictor([], context, { encoders })).rejects.toThrow(UserError);
   });
 });
 

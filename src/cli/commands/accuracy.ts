@@ -1,4 +1,6 @@
 import { Option, type Command } from 'commander';
+import type { Loss } from '../../accuracy/predictor.js';
+import type { TargetScale } from '../../accuracy/targets.js';
 import type { OnCorrupt } from '../../data/dataset.js';
 import type { EngineName } from '../../pipeline/engineName.js';
 import { formatRows } from '../console.js';
@@ -28,6 +30,8 @@ interface FitOptions {
   readonly supernet: string;
   readonly predictor: string;
   readonly encoding: string;
+  readonly target: TargetScale;
+  readonly loss: Loss;
   readonly heldOut: number;
   readonly seed: number;
 }
@@ -111,7 +115,17 @@ export const accuracy: Register = (program, context) => {
     .description('fit an accuracy predictor and judge it on subnets put aside')
     .requiredOption('--supernet <run>', 'folder of a run')
     .option('--predictor <name>', 'a predictor, or "auto" for the best by cross-validation', 'mlp')
-    .addOption(new Option('--encoding <name>', 'how architectures become numbers').default('one-hot'))
+    .option('--encoding <name>', 'how architectures become numbers, or "auto"', 'one-hot')
+    .addOption(
+      new Option('--target <scale>', 'what is fitted')
+        .choices(['accuracy', 'log-error'])
+        .default('log-error'),
+    )
+    .addOption(
+      new Option('--loss <loss>', 'square error, or the order of pairs')
+        .choices(['squared', 'hinge', 'logistic'])
+        .default('squared'),
+    )
     .option('--held-out <n>', 'subnets put aside', integer('held-out', 1), 50)
     .addOption(seedOption())
     .addHelpText('after', '\nExample: ofa accuracy fit --supernet runs/digits')
@@ -124,27 +138,37 @@ export const accuracy: Register = (program, context) => {
       const run = await openRun(options.supernet);
       const runtime = await createRuntime();
       try {
-        const { predictor, score, file } = await fitAccuracy({
+        const { predictor, encoding, score, compared, file } = await fitAccuracy({
           ...options,
           run,
           engine: runtime.inference,
           signal: context.signal,
+          logger: await context.logger(),
         });
         await predictor.dispose();
         const document = {
           predictor: predictor.name,
+          encoding,
           file,
           rmse: score.rmse,
           kendallTau: score.kendallTau,
           spearman: score.spearman,
           heldOut: score.n,
+          compared: compared.map(({ definition, encoding: own, score: { rmse, kendallTau, n } }) => ({
+            predictor: definition.name,
+            encoding: own,
+            rmse,
+            kendallTau,
+            n,
+          })),
         };
         context.result(self, document, () =>
           formatRows(
-            ['predictor', 'RMSE (points)', 'Kendall tau', 'Spearman', 'held out'],
+            ['predictor', 'encoding', 'RMSE (points)', 'Kendall tau', 'Spearman', 'held out'],
             [
               [
                 predictor.name,
+                encoding,
                 score.rmse.toFixed(3),
                 score.kendallTau.toFixed(3),
                 score.spearman.toFixed(3),
