@@ -2,6 +2,7 @@
 import type { Register } from '../context.js';
 import { accuracy } from './accuracy.js';
 import { agent } from './agent.js';
+import { bench } from './bench.js';
 import { cost } from './cost.js';
 import { device } from './device.js';
 import { evaluate } from './eval.js';
@@ -36,4 +37,5 @@ export const commands: readonly Register[] = [
   finetune,
   verify,
   report,
+  bench,
 ];
