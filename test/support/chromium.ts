@@ -32,7 +32,7 @@ export const NO_GPU = ['--disable-gpu'];
 
 export interface TestBrowser {
   readonly context: BrowserContext;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export async function startChromium(

@@ -11,7 +11,11 @@ import { measureEventSchema } from '../transport.js';
 /** The agent sends an empty line so often; a stream that is silent for three times as long is dead. */
 export const PING_MS = 5000;
 
-const text = z.string().max(500);
+/** Ends up in log lines: no control characters. */
+const text = z
+  .string()
+  .max(500)
+  .regex(/^\P{Cc}*$/u, 'must not have control characters');
 
 /** The device as its browser describes it. What it runs on is known to the agent, which serves the runtime. */
 export const tabDeviceSchema = z.strictObject({

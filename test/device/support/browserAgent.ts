@@ -56,12 +56,16 @@ export interface TestPage extends TestBrowser {
   readonly errors: readonly string[];
 }
 
-/** Opens the agent's page in a browser of its own. */
-export async function openPage(agent: RunningBrowserAgent, flags: readonly string[]): Promise<TestPage> {
+/** Opens the agent's page in a browser of its own; resolves when the agent knows, or refuses its token. */
+export async function openPage(
+  agent: Pick<RunningBrowserAgent, 'pageUrls'>,
+  flags: readonly string[],
+): Promise<TestPage> {
   const browser = await startChromium(flags);
   const page = browser.context.pages()[0] ?? (await browser.context.newPage());
   const errors: string[] = [];
   page.on('pageerror', ({ message }) => void errors.push(message));
   await page.goto(agent.pageUrls[0]!);
+  await page.waitForSelector('#link:not([data-state="connecting"])');
   return { ...browser, page, errors };
 }

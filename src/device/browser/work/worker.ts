@@ -63,7 +63,18 @@ async function loadRuntime({ provider, threads }: RuntimeSettings, runtimeUrl: s
   return runtime;
 }
 
-/** The runtime writes its profile to the console here. */
+/**
+ * The runtime writes its profile to the console here, by the function that it found there when it was loaded: this one.
+ * Lines go to `profile` while there is one.
+ */
+let profile: string[] | undefined;
+const { console: output } = globalThis;
+const { log } = output;
+output.log = (...parts: unknown[]): void => {
+  if (profile === undefined) log(...parts);
+  else profile.push(parts.map(String).join(' '));
+};
+
 async function profiledCpuOperators(
   runtime: typeof ort,
   onnx: Uint8Array,
@@ -72,14 +83,12 @@ async function profiledCpuOperators(
 ): Promise<string[]> {
   const session = await runtime.InferenceSession.create(onnx, { ...options, enableProfiling: true });
   const lines: string[] = [];
-  const { console: output } = globalThis;
-  const { log } = output;
   try {
     await session.run(feeds);
-    output.log = (line: unknown) => void lines.push(String(line));
+    profile = lines;
     session.endProfiling();
   } finally {
-    output.log = log;
+    profile = undefined;
     await session.release();
   }
   return cpuOperatorsOfProfile(lines.join('\n'));
