@@ -81,6 +81,7 @@ interface AddOptions {
   readonly description?: string;
   readonly provider?: string;
   readonly providerOption: Readonly<Record<string, string | number | boolean>>;
+  readonly allowCpuOperators?: true;
   readonly threads?: number;
   readonly batch?: number;
   readonly precision?: RuntimeSettings['precision'];
@@ -116,6 +117,7 @@ function addTo(command: Command, context: CliContext): void {
     .option('--ca-file <file>', 'PEM certificate to trust instead of those of the system')
     .option('--provider <name>', 'execution provider of ONNX Runtime (default: cpu)')
     .option('--provider-option <key=value>', 'of the provider; may be given again', addProviderOption, {})
+    .option('--allow-cpu-operators', 'measure models of which the provider leaves a part to the CPU')
     .option('--threads <n>', 'threads of an operator (default: 1)', integer('threads', 1))
     .option('--batch <n>', 'images a run (default: 1)', integer('batch', 1))
     .addOption(new Option('--precision <type>', 'of the numbers (default: float32)').choices(precisions))
@@ -173,10 +175,11 @@ function transportOf({ url, tokenFile, caFile }: AddOptions): DeviceProfile['tra
 function settingsOf(options: AddOptions): Partial<RuntimeSettings> {
   const { provider, providerOption, threads, batch, precision, optimizationLevel, pin, spinning } = options;
   const [first, ...rest] = pin ?? [];
-  if (provider === undefined && Object.keys(providerOption).length > 0)
-    throw new UsageError('Cannot use --provider-option without --provider');
+  const allow = options.allowCpuOperators === undefined ? {} : { allowCpuOperators: true as const };
+  if (provider === undefined && Object.keys({ ...providerOption, ...allow }).length > 0)
+    throw new UsageError('Cannot use --provider-option or --allow-cpu-operators without --provider');
   return {
-    ...(provider === undefined ? {} : { provider: { name: provider, options: providerOption } }),
+    ...(provider === undefined ? {} : { provider: { name: provider, options: providerOption, ...allow } }),
     ...(threads === undefined ? {} : { threads }),
     ...(batch === undefined ? {} : { batch }),
     ...(precision === undefined ? {} : { precision }),
