@@ -28,6 +28,11 @@ export function fitInputs(rows: Float32Array, width: number): InputScaling {
 /** In place; returns `rows`. */
 export function scaleInputs(rows: Float32Array, { offset, factor }: InputScaling): Float32Array {
   const width = offset.length;
-  for (let i = 0; i < rows.length; i++) rows[i] = (rows[i]! - offset[i % width]!) * factor[i % width]!;
+  // One-hot places stay as they are, and a search predicts thousands of such rows.
+  const places = [...factor.keys()].filter((place) => offset[place] !== 0 || factor[place] !== 1);
+  for (const place of places) {
+    const [from, by] = [offset[place]!, factor[place]!];
+    for (let i = place; i < rows.length; i += width) rows[i] = (rows[i]! - from) * by;
+  }
   return rows;
 }
