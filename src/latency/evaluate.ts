@@ -16,12 +16,15 @@ export interface LatencyErrors {
   /** NaN becomes null: ranks have no correlation where all values are equal. */
   readonly spearman: number | null;
   readonly kendallTau: number | null;
+  /** Percent of the networks that lie within their 90 % interval; null without intervals. */
+  readonly coveredPercent: number | null;
 }
 
 /** Throws RangeError for lists that are empty or of unequal length. */
 export function evaluateLatency(
   predictedMs: readonly number[],
   measuredMs: readonly number[],
+  intervalsMs: readonly (readonly [number, number] | null)[] = [],
 ): LatencyErrors {
   const count = measuredMs.length;
   if (count === 0 || predictedMs.length !== count) {
@@ -33,6 +36,10 @@ export function evaluateLatency(
   const share = (limit: number): number =>
     (100 * relative.filter((percent) => Math.abs(percent) <= limit).length) / count;
   const orNull = (value: number): number | null => (Number.isNaN(value) ? null : value);
+  const withInterval = measuredMs.flatMap((measured, i) => {
+    const interval = intervalsMs[i] ?? null;
+    return interval === null ? [] : [measured >= interval[0] && measured <= interval[1]];
+  });
   return {
     count,
     mape: mean(relative.map(Math.abs)),
@@ -42,5 +49,7 @@ export function evaluateLatency(
     within10Percent: share(10),
     spearman: orNull(spearmanRho(predictedMs, measuredMs)),
     kendallTau: orNull(kendallTauB(predictedMs, measuredMs)),
+    coveredPercent:
+      withInterval.length === 0 ? null : (100 * withInterval.filter(Boolean).length) / withInterval.length,
   };
 }

@@ -1,4 +1,4 @@
-import { fitLinear, linearPredictor, restoreLinear, type LinearFeature } from './linear.js';
+import { fitLinear, linearModel, restoreLinear, type LinearFeature } from './linear.js';
 import type { PredictorDefinition } from './predictor.js';
 
 const FEATURES: readonly LinearFeature[] = [
@@ -15,14 +15,14 @@ export const featureRidgePredictor: PredictorDefinition = {
   name: 'features',
   description: 'Regression on MACs, activations, depth and image size; needs no table',
   minExamples: 8,
-  needsTable: false,
+  needs: [],
   fit(examples, context) {
-    if (examples.length < 8) {
+    if (examples.length < 7) {
       throw new RangeError(
         `Cannot fit latency by features: it needs 8 whole subnets: there are ${examples.length}`,
       );
     }
-    return linearPredictor('features', fitLinear('nothing', FEATURES, examples, context), context);
+    return linearModel(fitLinear('nothing', FEATURES, examples, context).state, context);
   },
   restore: (state, context) => restoreLinear('features', state, context),
 };

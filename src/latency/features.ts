@@ -17,32 +17,45 @@ function eachConvolution(network: Network, visit: (layer: ConvLayer, output: Ima
   }
 }
 
-function convolutionMacs(network: Network, depthwise: boolean): number {
-  let macs = 0;
-  eachConvolution(network, ({ groups, kernel, inChannels }, output) => {
-    if (groups > 1 === depthwise) macs += elements(output) * (inChannels / groups) * kernel ** 2;
-  });
-  return macs;
-}
-
-/** Every feature by name; values in their natural unit at batch 1. */
-export const networkFeatures = {
-  macs: (network: Network) => networkCosts(network).macs,
+export const FEATURE_NAMES = [
+  'macs',
   /** Numbers that convolutions write. */
-  activations(network: Network) {
-    let count = 0;
-    eachConvolution(network, (_, output) => {
-      count += elements(output);
-    });
-    return count;
-  },
-  blocks: (network: Network) => network.blocks.length,
+  'activations',
+  'blocks',
   /** Pixels of the input. */
-  area: ({ input }: Network) => input.height * input.width,
-  denseMacs: (network: Network) => convolutionMacs(network, false),
-  depthwiseMacs: (network: Network) => convolutionMacs(network, true),
-  /** Numbers that pass from block to block: a block that is timed alone may convert their layout, a network does not. */
-  boundary: (network: Network) => network.blocks.reduce((sum, { input }) => sum + elements(input), 0),
-} as const;
+  'area',
+  'denseMacs',
+  'depthwiseMacs',
+  /** Numbers that pass from block to block. */
+  'boundary',
+  /** Weights that have to come from memory: a block that is timed alone finds its own in the cache. */
+  'params',
+] as const;
+export type FeatureName = (typeof FEATURE_NAMES)[number];
 
-export type FeatureName = keyof typeof networkFeatures;
+/** Every feature by name; values in their natural unit at batch 1, all above or equal to 0. */
+export type NetworkFeatures = Readonly<Record<FeatureName, number>>;
+
+export function networkFeatures(network: Network): NetworkFeatures {
+  const { macs, params } = networkCosts(network);
+  let activations = 0;
+  let denseMacs = 0;
+  let depthwiseMacs = 0;
+  eachConvolution(network, ({ groups, kernel, inChannels }, output) => {
+    const written = elements(output);
+    const work = written * (inChannels / groups) * kernel ** 2;
+    activations += written;
+    if (groups > 1) depthwiseMacs += work;
+    else denseMacs += work;
+  });
+  return {
+    macs,
+    activations,
+    blocks: network.blocks.length,
+    area: network.input.height * network.input.width,
+    denseMacs,
+    depthwiseMacs,
+    boundary: network.blocks.reduce((total, { input }) => total + elements(input), 0),
+    params,
+  };
+}

@@ -8,13 +8,16 @@ import { connectDevice } from '../device/transports.js';
 import { fromFile, toFile, type Architecture } from '../space/architecture.js';
 import { architectureKey } from '../space/canonical.js';
 import { limitGenes } from '../space/limits.js';
-import type { BlockSpec } from '../space/network.js';
+import type { BlockSpec, ImageShape } from '../space/network.js';
 import type { SearchSpace } from '../space/space.js';
-import type { Logger } from '../util/logger.js';
+import { silentLogger, type Logger } from '../util/logger.js';
 import { createRandom } from '../util/random.js';
+import { isFirst, shapeKey, withoutContext } from './blockContext.js';
 import { distinctBlocks } from './blocks.js';
-import { randomBlockModel, randomNetworkModel } from './models.js';
-import { chooseSubnets, type SubnetRole, type WholeSubnet } from './subnets.js';
+import { driftOf, flagged, hasDrifted, steadier, usualSentinelMs } from './drift.js';
+import { keepPredictor, tableContext } from './fitted.js';
+import { blockInContextModel, contextModel, randomNetworkModel } from './models.js';
+import { chooseInformativeSubnets, chooseSubnets, type SubnetRole, type WholeSubnet } from './subnets.js';
 import {
   checkSameConditions,
   emptyTable,
@@ -23,6 +26,9 @@ import {
   writeTable,
   type MeasuredTable,
 } from './table.js';
+import type { TransferSource } from './transferSource.js';
+
+type Onnx = Uint8Array | Promise<Uint8Array>;
 
 export interface FillRequest {
   /** The table's file; see `tablePath` for where it is looked for by default. */
@@ -30,16 +36,20 @@ export interface FillRequest {
   readonly space: SearchSpace;
   readonly device: DeviceProfile;
   readonly protocol: Protocol;
-  /** ONNX of one block at the device's batch size, static shapes, small output. Default: `randomBlockModel`. */
-  readonly buildModel?: (block: BlockSpec) => Uint8Array | Promise<Uint8Array>;
+  /** ONNX of one block at the device's batch size, static shapes, small output. Default: `blockInContextModel`. */
+  readonly buildModel?: (block: BlockSpec) => Onnx;
+  /** ONNX of what `buildModel` puts around blocks that take a shape; without it, `buildModel` gives bare blocks. Default: `contextModel`. */
+  readonly buildContext?: (shape: ImageShape) => Onnx;
   /** ONNX of a whole subnet, likewise. Default: `randomNetworkModel`. */
-  readonly buildNetwork?: (arch: Architecture) => Uint8Array | Promise<Uint8Array>;
+  readonly buildNetwork?: (arch: Architecture) => Onnx;
   /** Default: all of the space's. */
   readonly imageSizes?: readonly number[];
   /** How many whole subnets to have in the table. Default: none. */
   readonly wholeSubnets?: Readonly<Record<SubnetRole, number>>;
   /** False to measure whole subnets only, for predictors without a table. */
   readonly blocks?: boolean;
+  /** What is known of other devices. Then those subnets are measured to fit that say most beside it. */
+  readonly sources?: readonly TransferSource[];
   readonly seed?: number;
   readonly signal?: AbortSignal;
   readonly logger?: Logger;
@@ -49,95 +59,276 @@ export interface FillRequest {
 
 export interface FillResult {
   readonly table: MeasuredTable;
-  /** Blocks and subnets measured by this call. */
+  /** Blocks, their contexts and subnets measured by this call, those measured again counted again. */
   readonly measured: number;
   /** What could not be measured, and why. */
   readonly failures: ReadonlyMap<string, string>;
+  /** What was measured while the machine was not as it mostly is, also when measured again; flagged in the table. */
+  readonly drifted: readonly string[];
 }
 
 /** A model to measure and where its result goes. */
 interface Task {
   readonly model: ModelToMeasure;
+  /** What the table has of it. */
+  current(table: MeasuredTable): LatencyMeasurement | undefined;
   keep(table: MeasuredTable, measurement: LatencyMeasurement): void;
 }
 
-function blockTasks(request: FillRequest, table: MeasuredTable, sizes: readonly number[]): Task[] {
-  if (request.blocks === false) return [];
-  const { batch } = request.device;
-  const { buildModel = (block: BlockSpec) => randomBlockModel(block, batch) } = request;
-  return distinctBlocks(request.space, sizes)
-    .filter(({ key }) => !Object.hasOwn(table.entries, key))
+/** How blocks are timed: bare, or between the layers of a context that is timed alone, too. */
+interface BlockModels {
+  readonly block: (block: BlockSpec) => Onnx;
+  readonly context?: (shape: ImageShape) => Onnx;
+}
+
+function blockModels({ space, device, buildModel, buildContext }: FillRequest): BlockModels {
+  if (buildModel === undefined) {
+    const { inputChannels } = space.file;
+    return {
+      block: (block) => blockInContextModel(block, inputChannels, device.batch),
+      context: buildContext ?? ((shape) => contextModel(shape, device.batch)),
+    };
+  }
+  return { block: buildModel, ...(buildContext === undefined ? {} : { context: buildContext }) };
+}
+
+const hasContext = (block: BlockSpec, { space }: FillRequest, models: BlockModels): boolean =>
+  models.context !== undefined && !isFirst(block, space.file.inputChannels);
+
+function contextTasks(request: FillRequest, blocks: readonly BlockSpec[], models: BlockModels): Task[] {
+  const shapes = new Map(
+    blocks.filter((block) => hasContext(block, request, models)).map(({ input }) => [shapeKey(input), input]),
+  );
+  return [...shapes].map(([key, shape]) => ({
+    model: { id: `context ${key}`, onnx: () => models.context!(shape) },
+    current: ({ contexts }) => (Object.hasOwn(contexts, key) ? contexts[key] : undefined),
+    keep: ({ contexts }, measurement) => {
+      contexts[key] = measurement;
+    },
+  }));
+}
+
+/** For blocks whose context is in the table, if they have one. */
+function blockTasks(
+  request: FillRequest,
+  table: MeasuredTable,
+  blocks: readonly BlockSpec[],
+  models: BlockModels,
+): Task[] {
+  return blocks
+    .filter(
+      (block) => !hasContext(block, request, models) || Object.hasOwn(table.contexts, shapeKey(block.input)),
+    )
     .map((block) => ({
-      model: { id: block.key, onnx: () => buildModel(block) },
-      keep: ({ entries }, measurement) => {
-        entries[block.key] = measurement;
+      model: { id: block.key, onnx: () => models.block(block) },
+      current: ({ entries }) => (Object.hasOwn(entries, block.key) ? entries[block.key] : undefined),
+      keep: ({ entries, contexts }, measurement) => {
+        entries[block.key] = hasContext(block, request, models)
+          ? withoutContext(measurement, contexts[shapeKey(block.input)]!.latencyMs)
+          : measurement;
       },
     }));
 }
 
+/** Subnets of the table and those that are wanted beside them. */
 function subnetTasks(request: FillRequest, table: MeasuredTable, sizes: readonly number[]): Task[] {
   const { space, device, wholeSubnets = { fit: 0, check: 0 }, seed = 0 } = request;
   const { buildNetwork = (arch: Architecture) => randomNetworkModel(space, arch, device.batch) } = request;
   const name = (arch: Architecture): string => architectureKey(space.genes, arch);
-  const known = new Set(table.wholeSubnets.map(({ architecture }) => name(fromFile(architecture))));
+  const genes = limitGenes(space.genes, { imageSize: sizes });
+  const known: WholeSubnet[] = table.wholeSubnets.map(({ architecture, role }) => ({
+    architecture: fromFile(architecture),
+    role,
+  }));
+  const names = new Set(known.map(({ architecture }) => name(architecture)));
   const missing: Record<SubnetRole, number> = { ...wholeSubnets };
-  for (const { role } of table.wholeSubnets) missing[role]--;
+  for (const { role } of known) missing[role]--;
   // Those of the table take the first places of the same sequence, or come from another seed: either way new ones are added.
-  const wanted: WholeSubnet[] = chooseSubnets(
-    limitGenes(space.genes, { imageSize: sizes }),
-    { fit: wholeSubnets.fit + known.size, check: wholeSubnets.check + known.size },
+  const spread = chooseSubnets(
+    genes,
+    { fit: wholeSubnets.fit + known.length, check: wholeSubnets.check + known.length },
     seed,
   );
-  return wanted
-    .filter(({ architecture, role }) => !known.has(name(architecture)) && missing[role]-- > 0)
-    .map(({ architecture, role }) => ({
-      model: { id: `subnet ${name(architecture)}`, onnx: () => buildNetwork(architecture) },
-      keep: ({ wholeSubnets: list }, measurement) => {
-        list.push({ architecture: toFile(architecture), role, ...measurement });
+  const checks = spread.filter(({ role }) => role === 'check');
+  const informative = (): WholeSubnet[] =>
+    chooseInformativeSubnets(
+      genes,
+      tableContext(table, space),
+      wholeSubnets.fit + known.length,
+      seed,
+      new Set(checks.map(({ architecture }) => name(architecture))),
+    ).map((architecture) => ({ architecture, role: 'fit' }));
+  const fits =
+    table.sources.length > 0 && missing.fit > 0 ? informative() : spread.filter(({ role }) => role === 'fit');
+  const added = [...checks, ...fits].filter(
+    ({ architecture, role }) => !names.has(name(architecture)) && missing[role]-- > 0,
+  );
+  return [...known, ...added].map(({ architecture, role }) => {
+    const own = name(architecture);
+    const find = ({ wholeSubnets: list }: MeasuredTable): number =>
+      list.findIndex((subnet) => name(fromFile(subnet.architecture)) === own);
+    return {
+      model: { id: `subnet ${own}`, onnx: () => buildNetwork(architecture) },
+      current: (now) => now.wholeSubnets[find(now)],
+      keep: (now, measurement) => {
+        const at = find(now);
+        const entry = { architecture: toFile(architecture), role, ...measurement };
+        if (at < 0) now.wholeSubnets.push(entry);
+        else now.wholeSubnets[at] = entry;
       },
-    }));
+    };
+  });
+}
+
+/** Beside what is missing, so much is measured again at most: a machine that is never quiet must not measure for ever. */
+const REMEASURED_SHARE = 0.25;
+const REMEASURING_PASSES = 2;
+
+/** One call of `fillTable`. */
+class Filling {
+  private readonly failures = new Map<string, string>();
+  private measured = 0;
+
+  constructor(
+    private readonly connection: DeviceConnection,
+    private readonly request: FillRequest,
+    private readonly table: MeasuredTable,
+  ) {}
+
+  /** Measures all of `tasks`; a result goes to `keep` and the file at once. */
+  private async measure(
+    tasks: readonly Task[],
+    label: string,
+    keep: (task: Task, measurement: LatencyMeasurement) => void,
+  ): Promise<void> {
+    const { request, table } = this;
+    const { device, protocol, path, seed = 0 } = request;
+    // Blocks and subnets mixed: what changes slowly on the machine must not fall on one kind only.
+    const order = createRandom(seed, 'order of measuring').shuffle(tasks);
+    const byId = new Map(order.map((task) => [task.model.id, task]));
+    const results = await measureOver(
+      this.connection,
+      device,
+      order.map(({ model }) => model),
+      protocol,
+      {
+        seed,
+        label,
+        ...(request.signal ? { signal: request.signal } : {}),
+        ...(request.logger ? { logger: request.logger } : {}),
+        onResult: async (id, measurement) => {
+          keep(byId.get(id)!, measurement);
+          await writeTable(path, table);
+        },
+        onFailure: (id, reason) => void this.failures.set(id, reason),
+      },
+    );
+    this.measured += results.size;
+  }
+
+  private missing(tasks: readonly Task[]): Task[] {
+    return tasks.filter((task) => task.current(this.table) === undefined);
+  }
+
+  /** What has drifted, the worst first. */
+  private drifted(tasks: readonly Task[]): Task[] {
+    const results = tasks.flatMap((task) => task.current(this.table) ?? []);
+    if (results.length === 0) return [];
+    const usualMs = usualSentinelMs(results);
+    const { tolerance } = this.request.protocol.sentinel;
+    const drift = (task: Task): number => driftOf(task.current(this.table)!, usualMs);
+    return tasks
+      .filter((task) => {
+        const result = task.current(this.table);
+        return result !== undefined && hasDrifted(result, usualMs, tolerance);
+      })
+      .sort((a, b) => drift(b) - drift(a));
+  }
+
+  /** Measures again what was measured while the machine was not as it mostly is, and keeps the better of the two. */
+  private async remeasure(tasks: readonly Task[]): Promise<Task[]> {
+    const { table, request } = this;
+    const { tolerance } = request.protocol.sentinel;
+    for (let pass = 0; pass < REMEASURING_PASSES; pass++) {
+      const drifted = this.drifted(tasks);
+      if (drifted.length === 0) return [];
+      const most = Math.max(request.protocol.interleave, Math.ceil(REMEASURED_SHARE * tasks.length));
+      const usualMs = usualSentinelMs(tasks.flatMap((task) => task.current(table) ?? []));
+      await this.measure(
+        drifted.slice(0, most),
+        `measure again on ${request.device.name}`,
+        (task, measurement) => {
+          const old = task.current(table)!;
+          // Compared as they were measured: what is taken off for a context says nothing of the machine.
+          if (steadier(old, measurement, usualMs, tolerance) === measurement) task.keep(table, measurement);
+        },
+      );
+    }
+    return this.drifted(tasks);
+  }
+
+  async run(imageSizes: readonly number[]): Promise<FillResult> {
+    const { request, table } = this;
+    const { space, device, path, logger = silentLogger } = request;
+    const models = blockModels(request);
+    const blocks = request.blocks === false ? [] : distinctBlocks(space, imageSizes);
+    const label = `measure ${space.name} on ${device.name}`;
+    const contexts = contextTasks(request, blocks, models);
+    await writeTable(path, table);
+    const keep = (task: Task, measurement: LatencyMeasurement): void => task.keep(table, measurement);
+    await this.measure(this.missing(contexts), `${label}: contexts`, keep);
+    const later = [...blockTasks(request, table, blocks, models), ...subnetTasks(request, table, imageSizes)];
+    const lacking = blocks.filter(
+      (block) => hasContext(block, request, models) && !Object.hasOwn(table.contexts, shapeKey(block.input)),
+    );
+    for (const { key, input } of lacking)
+      this.failures.set(key, `the context of ${shapeKey(input)} could not be measured`);
+    await this.measure(this.missing(later), label, keep);
+    const tasks = [...contexts, ...later];
+    const drifted = await this.remeasure(tasks);
+    for (const task of drifted) {
+      const result = task.current(table)!;
+      result.flags = flagged(result).flags;
+    }
+    if (drifted.length > 0) {
+      logger.warn(
+        `${drifted.length} of ${tasks.length} results on device "${device.name}" are of a machine that was faster or slower than usual; ` +
+          'they are flagged "drift", and measured again when this is run again',
+      );
+    }
+    keepPredictor(table);
+    await writeTable(path, table);
+    return {
+      table,
+      measured: this.measured,
+      failures: this.failures,
+      drifted: drifted.map(({ model }) => model.id),
+    };
+  }
 }
 
 async function fillOver(connection: DeviceConnection, request: FillRequest): Promise<FillResult> {
-  const { path, space, device, protocol, seed = 0, imageSizes = space.parameters.imageSizes } = request;
+  const { path, space, device, protocol, imageSizes = space.parameters.imageSizes } = request;
   const fresh = emptyTable(device, connection.fingerprint, protocol, space.file);
   const table = measuredTable((await readTableIfThere(path)) ?? fresh, path);
-  checkSameConditions(table, fresh, path);
+  const bare = request.blocks === false ? undefined : blockModels(request).context === undefined;
+  checkSameConditions(table, fresh, path, bare);
   const sizes = [...new Set([...table.space.imageSizes, ...space.file.imageSizes])].sort((a, b) => a - b);
   table.space = { ...table.space, imageSizes: sizes };
-
-  // Blocks and subnets mixed: what changes slowly on the machine must not fall on one kind only.
-  const tasks = createRandom(seed, 'order of measuring').shuffle([
-    ...blockTasks(request, table, imageSizes),
-    ...subnetTasks(request, table, imageSizes),
-  ]);
-  const byId = new Map(tasks.map((task) => [task.model.id, task]));
-  const failures = new Map<string, string>();
-  await writeTable(path, table);
-  const results = await measureOver(
-    connection,
-    device,
-    tasks.map(({ model }) => model),
-    protocol,
-    {
-      seed,
-      label: `measure ${space.name} on ${device.name}`,
-      ...(request.signal ? { signal: request.signal } : {}),
-      ...(request.logger ? { logger: request.logger } : {}),
-      onResult: async (id, measurement) => {
-        byId.get(id)!.keep(table, measurement);
-        await writeTable(path, table);
-      },
-      onFailure: (id, reason) => void failures.set(id, reason),
-    },
-  );
-  return { table, measured: results.size, failures };
+  const news = request.sources ?? [];
+  const kept = table.sources.filter((old) => news.every(({ device: name }) => name !== old.device));
+  table.sources = [...kept, ...news].map(({ device: name, weights }) => ({
+    device: name,
+    weights: { intercept: weights.intercept, coefficients: [...weights.coefficients] },
+  }));
+  return new Filling(connection, request, table).run(imageSizes);
 }
 
 /**
- * Measures the blocks of a space, and whole subnets, that the table at `path` does not have yet. Call it again to go on
- * after an interruption. Throws InterruptedError after `signal` aborted (all finished entries are in the file), UserError
- * for a table of another device, protocol or space, and for a device that cannot be used.
+ * Measures the blocks of a space, and whole subnets, that the table at `path` does not have yet, and again what was
+ * measured on a machine of unusual speed; then fits the predictor of its queries. Call it again to go on after an
+ * interruption. Throws InterruptedError after `signal` aborted (all finished entries are in the file), UserError for a
+ * table of another device, protocol or space, and for a device that cannot be used.
  */
 export async function fillTable(request: FillRequest): Promise<FillResult> {
   if (request.connection !== undefined) return fillOver(request.connection, request);

@@ -1,68 +1,35 @@
-/** What all predictors of this folder are: a base (the table's sum, or nothing) plus a linear function of few features. */
+/** A base (the table's sum, or nothing) plus a linear function of few features. */
 import { z } from 'zod';
-import type { Network } from '../space/network.js';
 import { validate } from '../util/files.js';
-import { networkFeatures, type FeatureName } from './features.js';
-import { tableSum, type LatencyExample, type LatencyPredictor, type PredictorContext } from './predictor.js';
+import type { NetworkFacts, PredictorContext } from './context.js';
+import { FEATURE_NAMES } from './features.js';
+import type { LatencyExample, LatencyModel } from './predictor.js';
 import { fitRidge } from './ridge.js';
 
 /** `tableSum`: of the network's blocks; the others describe the network. */
-const FEATURES = ['tableSum', ...(Object.keys(networkFeatures) as FeatureName[])] as const;
+const FEATURES = ['tableSum', ...FEATURE_NAMES] as const;
 export type LinearFeature = (typeof FEATURES)[number];
 
 const stateSchema = z.strictObject({
   base: z.enum(['table', 'nothing']),
   intercept: z.number(),
   features: z.array(z.strictObject({ name: z.enum(FEATURES), coefficient: z.number() })),
-  leaveOneOutMape: z.number().nullable(),
-  /** Half-width of the 90 % interval relative to the prediction. */
-  relativeWidth: z.number().nonnegative().nullable(),
 });
 export type LinearState = z.infer<typeof stateSchema>;
 
-function featureValue(name: LinearFeature, network: Network, context: PredictorContext): number {
-  return name === 'tableSum' ? tableSum(network, context) : networkFeatures[name](network);
-}
+const featureValue = (name: LinearFeature, facts: NetworkFacts): number =>
+  name === 'tableSum' ? facts.tableSumMs : facts.features[name];
 
-function baseValue(base: LinearState['base'], network: Network, context: PredictorContext): number {
-  return base === 'table' ? tableSum(network, context) : 0;
-}
-
-/**
- * Relative half-width that covers a new network with 90 % probability, from errors relative to predictions made without
- * the network in question: the ceil(0.9 (n + 1))-th smallest (jackknife, conformal: Vovk et al., "Algorithmic Learning
- * in a Random World"; Barber et al., "Predictive inference with the jackknife+", 2021); the largest for n < 9.
- */
-export function intervalWidth(predictedMs: readonly number[], measuredMs: readonly number[]): number | null {
-  const n = measuredMs.length;
-  if (n === 0) return null;
-  const errors = measuredMs.map((measured, i) => Math.abs(measured / Math.max(predictedMs[i]!, 1e-9) - 1));
-  errors.sort((a, b) => a - b);
-  return errors[Math.min(n, Math.ceil(0.9 * (n + 1))) - 1]!;
-}
-
-function percentError(predictedMs: readonly number[], measuredMs: readonly number[]): number | null {
-  const n = measuredMs.length;
-  if (n === 0) return null;
-  return measuredMs.reduce((sum, m, i) => sum + (100 * Math.abs(predictedMs[i]! - m)) / m, 0) / n;
-}
-
-/** Without fitting anything: the base alone, judged by the examples. */
-export function baseState(examples: readonly LatencyExample[], context: PredictorContext): LinearState {
-  const measured = examples.map(({ latencyMs }) => latencyMs);
-  const predicted = examples.map(({ architecture }) =>
-    tableSum(context.space.network(architecture), context),
-  );
-  return {
-    base: 'table',
-    intercept: 0,
-    features: [],
-    leaveOneOutMape: percentError(predicted, measured),
-    relativeWidth: intervalWidth(predicted, measured),
-  };
-}
+const baseValue = (base: LinearState['base'], facts: NetworkFacts): number =>
+  base === 'table' ? facts.tableSumMs : 0;
 
 const LAMBDAS = [1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1, 3];
+
+export interface LinearFit {
+  readonly state: LinearState;
+  /** Weighted mean square of errors on examples that were left out, relative: the square of a share. */
+  readonly looError: number;
+}
 
 /**
  * Ridge regression of what the base does not explain, weighted with 1 / latency^2 so that it minimises relative errors;
@@ -73,56 +40,43 @@ export function fitLinear(
   names: readonly LinearFeature[],
   examples: readonly LatencyExample[],
   context: PredictorContext,
-): LinearState {
-  const networks = examples.map(({ architecture }) => context.space.network(architecture));
+): LinearFit {
+  const facts = examples.map(({ architecture }) => context.facts(architecture));
   const measured = examples.map(({ latencyMs }) => latencyMs);
-  const bases = networks.map((network) => baseValue(base, network, context));
+  const weights = measured.map((latencyMs) => latencyMs ** -2);
   const fit = fitRidge(
-    networks.map((network) => names.map((name) => featureValue(name, network, context))),
-    measured.map((latencyMs, i) => latencyMs - bases[i]!),
-    measured.map((latencyMs) => latencyMs ** -2),
+    facts.map((fact) => names.map((name) => featureValue(name, fact))),
+    measured.map((latencyMs, i) => latencyMs - baseValue(base, facts[i]!)),
+    weights,
     LAMBDAS,
   );
-  const leftOut = fit.leftOut.map((value, i) => value + bases[i]!);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
   return {
-    base,
-    intercept: fit.intercept,
-    features: names.map((name, i) => ({ name, coefficient: fit.coefficients[i]! })),
-    leaveOneOutMape: percentError(leftOut, measured),
-    relativeWidth: intervalWidth(leftOut, measured),
+    state: {
+      base,
+      intercept: fit.intercept,
+      features: names.map((name, i) => ({ name, coefficient: fit.coefficients[i]! })),
+    },
+    looError: (fit.looError * total) / examples.length,
   };
 }
 
-export function linearPredictor(
-  name: string,
-  state: LinearState,
-  context: PredictorContext,
-): LatencyPredictor {
+export function linearModel(state: LinearState, context: PredictorContext): LatencyModel {
   return {
-    name,
-    leaveOneOutMape: state.leaveOneOutMape,
-    predict(arch) {
-      const network = context.space.network(arch);
+    predictMs(arch) {
+      const facts = context.facts(arch);
       const value = state.features.reduce(
-        (sum, feature) => sum + feature.coefficient * featureValue(feature.name, network, context),
-        state.intercept + baseValue(state.base, network, context),
+        (sum, feature) => sum + feature.coefficient * featureValue(feature.name, facts),
+        state.intercept + baseValue(state.base, facts),
       );
       // A linear function may fall below 0 far from what it was fitted on; a latency does not.
-      const latencyMs = Math.max(value, 1e-6);
-      const width = state.relativeWidth;
-      const intervalMs =
-        width === null ? null : ([Math.max(0, latencyMs * (1 - width)), latencyMs * (1 + width)] as const);
-      return { latencyMs, intervalMs };
+      return Math.max(value, 1e-6);
     },
     state: () => state,
   };
 }
 
 /** Throws UserError where `state` is not a `LinearState`. */
-export function restoreLinear(name: string, state: unknown, context: PredictorContext): LatencyPredictor {
-  return linearPredictor(
-    name,
-    validate(state, stateSchema, `the state of latency predictor "${name}"`),
-    context,
-  );
+export function restoreLinear(name: string, state: unknown, context: PredictorContext): LatencyModel {
+  return linearModel(validate(state, stateSchema, `the state of latency predictor "${name}"`), context);
 }

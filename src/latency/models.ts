@@ -7,12 +7,13 @@ import { inferenceGraph } from '../graph/network.js';
 import { forInference } from '../lowering/passes/forInference.js';
 import { onnxTarget } from '../lowering/onnx.js';
 import type { Architecture } from '../space/architecture.js';
-import type { BlockSpec } from '../space/network.js';
+import type { BlockSpec, ImageShape } from '../space/network.js';
 import { staticBlock } from '../space/only.js';
 import { blockParameters, type ParameterSpec } from '../space/parameters.js';
 import type { SearchSpace } from '../space/space.js';
 import { createRandom } from '../util/random.js';
 import { tensor, type Tensor } from '../util/tensor.js';
+import { blockInContext, contextAlone } from './blockContext.js';
 
 /** Weights that keep activations near variance 1; norms that change nothing. */
 function randomTensor({ name, role, shape }: ParameterSpec): Tensor {
@@ -39,9 +40,19 @@ function chainModel(chain: readonly BlockSpec[], batch: number): Uint8Array {
   return onnxTarget.lower(forInference(inferenceGraph(blocks, tensors, batch)));
 }
 
-/** ONNX of one block, input [batch, C, H, W], output cut to one number, batch norms folded. */
+/** ONNX of one block alone, input [batch, C, H, W], output cut to one number, batch norms folded. */
 export function randomBlockModel(block: BlockSpec, batch: number): Uint8Array {
   return cutOutputs(chainModel([block], batch));
+}
+
+/** The same between the layers of its context, see blockContext.ts. `inputChannels`: of the space. */
+export function blockInContextModel(block: BlockSpec, inputChannels: number, batch: number): Uint8Array {
+  return cutOutputs(chainModel(blockInContext(block, inputChannels), batch));
+}
+
+/** ONNX of the context of blocks that take `shape`, without a block. */
+export function contextModel(shape: ImageShape, batch: number): Uint8Array {
+  return cutOutputs(chainModel(contextAlone(shape), batch));
 }
 
 /** ONNX of a whole subnet, input [batch, C, H, W], output logits, batch norms folded. */

@@ -1,16 +1,33 @@
 /** All latency predictors: add a line to add one. */
 import { unknownName, UserError } from '../util/errors.js';
+import type { PredictorContext } from './context.js';
 import { correctedTablePredictor } from './correctedTable.js';
+import { judgePredictor, type JudgedPredictor } from './crossValidation.js';
 import { featureRidgePredictor } from './featureRidge.js';
-import type { LatencyExample, LatencyPredictor, PredictorContext, PredictorDefinition } from './predictor.js';
+import { geneRidgePredictor } from './geneRidge.js';
+import type { LatencyExample, LatencyPredictor, PredictorDefinition } from './predictor.js';
+import {
+  mlpPredictor,
+  tableRidgePredictor,
+  tableTreesPredictor,
+  treesPredictor,
+} from './residualPredictors.js';
 import { tableSumPredictor } from './tableSum.js';
+import { transferPredictor } from './transferPredictor.js';
 
-/** Simple ones first: of equals the first is taken. */
+/** Simple ones first: another must be better to be taken. */
 export const latencyPredictors: ReadonlyMap<string, PredictorDefinition> = new Map(
-  [tableSumPredictor, correctedTablePredictor, featureRidgePredictor].map((definition) => [
-    definition.name,
-    definition,
-  ]),
+  [
+    tableSumPredictor,
+    correctedTablePredictor,
+    transferPredictor,
+    featureRidgePredictor,
+    geneRidgePredictor,
+    tableRidgePredictor,
+    tableTreesPredictor,
+    treesPredictor,
+    mlpPredictor,
+  ].map((definition) => [definition.name, definition]),
 );
 
 /** Throws UserError naming the known ones. */
@@ -25,30 +42,41 @@ export function applicablePredictors(
   examples: readonly LatencyExample[],
   context: PredictorContext,
 ): PredictorDefinition[] {
+  const has = { table: context.hasTable, sources: context.sources.length > 0 };
   return [...latencyPredictors.values()].filter(
-    ({ minExamples, needsTable }) =>
-      examples.length >= minExamples && (!needsTable || context.blockLatencyMs !== undefined),
+    ({ minExamples, needs }) => examples.length >= minExamples && needs.every((need) => has[need]),
   );
 }
 
 /**
- * The predictor with the least leave-one-out error on the examples; without examples the table's sum. Throws UserError
- * where there is neither a table nor enough examples.
+ * Whether errors are smaller for another reason than chance: by more than one standard error of their paired difference
+ * (the one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984).
+ */
+function clearlyBetter(errors: readonly number[], thanErrors: readonly number[]): boolean {
+  const n = errors.length;
+  const gains = errors.map((error, i) => thanErrors[i]! - error);
+  const mean = gains.reduce((sum, gain) => sum + gain, 0) / n;
+  const variance = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0) / Math.max(1, n - 1);
+  return mean > Math.sqrt(variance / n);
+}
+
+/**
+ * The simplest predictor that no other is clearly better than, by errors on examples that were left out of the fit;
+ * without examples the table's sum. Throws UserError where there is neither a table nor enough examples.
  */
 export function chooseLatencyPredictor(
   examples: readonly LatencyExample[],
   context: PredictorContext,
 ): LatencyPredictor {
-  let best: LatencyPredictor | undefined;
+  let best: JudgedPredictor | undefined;
   for (const definition of applicablePredictors(examples, context)) {
-    const predictor = definition.fit(examples, context);
-    if (best === undefined || (predictor.leaveOneOutMape ?? 0) < (best.leaveOneOutMape ?? 0))
-      best = predictor;
+    const judged = judgePredictor(definition, examples, context);
+    if (best === undefined || clearlyBetter(judged.leftOutErrors, best.leftOutErrors)) best = judged;
   }
   if (best === undefined) {
     throw new UserError(
       `Cannot predict latency: it needs a latency table or ${featureRidgePredictor.minExamples} measured subnets: there are ${examples.length}`,
     );
   }
-  return best;
+  return best.predictor;
 }

@@ -1,13 +1,23 @@
 /** Questions to a latency table. Loads no runtime: only the table and the space that it carries. */
-import { fromFile, type Architecture } from '../space/architecture.js';
+import type { Architecture } from '../space/architecture.js';
 import type { Network } from '../space/network.js';
 import type { SearchSpace } from '../space/space.js';
 import { UserError } from '../util/errors.js';
 import { evaluateLatency, type LatencyErrors } from './evaluate.js';
-import { tableSum, type LatencyExample, type LatencyPredictor, type PredictorContext } from './predictor.js';
-import { applicablePredictors, chooseLatencyPredictor, latencyPredictorByName } from './predictors.js';
-import type { SubnetRole } from './subnets.js';
+import { fitPredictor } from './crossValidation.js';
+import { lookUpBlocks } from './context.js';
+import { predictorOf, tableContext, tableExamples } from './fitted.js';
+import type { LatencyPredictor } from './predictor.js';
+import { applicablePredictors, latencyPredictorByName } from './predictors.js';
 import { readTable, sameBlocks, tableEntry, tableSpace, type LatencyTable } from './table.js';
+
+export { tableContext, tableExamples } from './fitted.js';
+
+const WORDS_FOR_NEEDS = {
+  table: ' and a table of blocks',
+  sources: ' and tables of other devices ("ofa measure --few-shot")',
+  nothing: '',
+} as const;
 
 export interface LatencyAnswer {
   readonly latencyMs: number;
@@ -18,45 +28,31 @@ export interface LatencyAnswer {
   readonly device: string;
 }
 
-/** Measured subnets of one role. */
-export function tableExamples(table: LatencyTable, role: SubnetRole): LatencyExample[] {
-  if (table.format === 'ofakit.imported-latency-table/1') return [];
-  return table.wholeSubnets
-    .filter((subnet) => subnet.role === role)
-    .map(({ architecture, latencyMs }) => ({ architecture: fromFile(architecture), latencyMs }));
-}
-
-/** What predictors may know of a table: its blocks (if it has any) and its space. */
-export function tableContext(table: LatencyTable, space: SearchSpace = tableSpace(table)): PredictorContext {
-  if (Object.keys(table.entries).length === 0) return { space };
-  return { space, blockLatencyMs: (key, imageSize) => tableEntry(table, key, imageSize).latencyMs };
-}
-
-/** Answers from one table; the predictor is fitted on the table's `fit` subnets once. */
+/** Answers from one table; the predictor is the table's, or fitted on its `fit` subnets once. */
 export class LatencyQuery {
   readonly space: SearchSpace;
   readonly predictor: LatencyPredictor;
 
-  /** `method`: name of a predictor; default the best by leave-one-out error. Throws UserError where it cannot be fitted. */
+  /** `method`: name of a predictor; default the best by cross-validation. Throws UserError where it cannot be fitted. */
   constructor(
     readonly table: LatencyTable,
     method?: string,
   ) {
     this.space = tableSpace(table);
     const context = tableContext(table, this.space);
-    const examples = tableExamples(table, 'fit');
     if (method === undefined) {
-      this.predictor = chooseLatencyPredictor(examples, context);
+      this.predictor = predictorOf(table, context);
       return;
     }
+    const examples = tableExamples(table, 'fit');
     const definition = latencyPredictorByName(method);
     if (!applicablePredictors(examples, context).includes(definition)) {
       throw new UserError(
-        `Cannot predict latency by "${method}": it needs ${definition.minExamples} measured subnets${definition.needsTable ? ' and a table of blocks' : ''}: ` +
+        `Cannot predict latency by "${method}": it needs ${definition.minExamples} measured subnets${WORDS_FOR_NEEDS[definition.needs[0] ?? 'nothing']}: ` +
           `the table has ${examples.length} subnets and ${Object.keys(table.entries).length} blocks`,
       );
     }
-    this.predictor = definition.fit(examples, context);
+    this.predictor = fitPredictor(definition, examples, context);
   }
 
   /** Throws UserError where the table lacks a block, RangeError for an architecture outside its space. */
@@ -70,7 +66,11 @@ export class LatencyQuery {
    * UserError where the table lacks a block or the image size.
    */
   network(network: Network): LatencyAnswer {
-    const latencyMs = tableSum(network, tableContext(this.table, this.space));
+    const blocksMs = lookUpBlocks(
+      network,
+      (key, imageSize) => tableEntry(this.table, key, imageSize).latencyMs,
+    );
+    const latencyMs = blocksMs.reduce((sum, ms) => sum + ms, 0);
     return { latencyMs, intervalMs: null, method: 'table', device: this.table.device.name };
   }
 
@@ -133,23 +133,31 @@ export function validateTable(table: LatencyTable): LatencyValidation {
     );
   }
   const measuredMs = checks.map(({ latencyMs }) => latencyMs);
-  const predict = (predictor: LatencyPredictor): number[] =>
-    checks.map(({ architecture }) => predictor.predict(architecture).latencyMs);
   const { space, predictor } = new LatencyQuery(table);
+  const judge = (judged: LatencyPredictor): LatencyErrors => {
+    const answers = checks.map(({ architecture }) => judged.predict(architecture));
+    return evaluateLatency(
+      answers.map(({ latencyMs }) => latencyMs),
+      measuredMs,
+      answers.map(({ intervalMs }) => intervalMs),
+    );
+  };
   const examples = tableExamples(table, 'fit');
   const context = tableContext(table, space);
-  const predictedMs = predict(predictor);
   return {
     device: table.device.name,
     space: table.space.name,
     method: predictor.name,
-    errors: evaluateLatency(predictedMs, measuredMs),
+    errors: judge(predictor),
     byMethod: Object.fromEntries(
       applicablePredictors(examples, context).map((definition) => [
         definition.name,
-        evaluateLatency(predict(definition.fit(examples, context)), measuredMs),
+        judge(definition.name === predictor.name ? predictor : fitPredictor(definition, examples, context)),
       ]),
     ),
-    networks: predictedMs.map((predicted, i) => ({ predictedMs: predicted, measuredMs: measuredMs[i]! })),
+    networks: checks.map(({ architecture }, i) => ({
+      predictedMs: predictor.predict(architecture).latencyMs,
+      measuredMs: measuredMs[i]!,
+    })),
   };
 }

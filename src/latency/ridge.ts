@@ -1,4 +1,5 @@
-/** Weighted ridge regression for a handful of features, with exact leave-one-out predictions. */
+/** Weighted ridge regression, for a handful of features or for hundreds, with exact leave-one-out predictions. */
+import { Cholesky, symmetric } from './cholesky.js';
 
 export interface RidgeFit {
   readonly intercept: number;
@@ -11,24 +12,58 @@ export interface RidgeFit {
   readonly looError: number;
 }
 
-/** Inverse of a symmetric positive definite matrix (Gauss-Jordan without pivoting, which such a matrix does not need). */
-function inverse(matrix: readonly (readonly number[])[]): number[][] {
-  const n = matrix.length;
-  const a = matrix.map((row, i) => [...row, ...Array.from({ length: n }, (_, j) => (i === j ? 1 : 0))]);
-  for (let i = 0; i < n; i++) {
-    const pivot = a[i]![i]!;
-    for (let j = 0; j < 2 * n; j++) a[i]![j]! /= pivot;
-    for (let k = 0; k < n; k++) {
-      const factor = a[k]![i]!;
-      if (k === i || factor === 0) continue;
-      for (let j = 0; j < 2 * n; j++) a[k]![j]! -= factor * a[i]![j]!;
-    }
-  }
-  return a.map((row) => row.slice(n));
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
 }
 
-const dot = (a: readonly number[], b: readonly number[]): number =>
-  a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+/** The penalised solution for rows and targets that weights were multiplied into. */
+interface Solution {
+  readonly coefficients: Float64Array;
+  /** Diagonal of the hat matrix, by row. */
+  leverage(i: number): number;
+}
+
+/** (X^T X + penalty)^-1 X^T y: as many unknowns as features. */
+function solvePrimal(rows: readonly Float64Array[], y: Float64Array, features: number) {
+  const columns = Array.from({ length: features }, (_, j) => Float64Array.from(rows, (row) => row[j]!));
+  const gram = symmetric(features, (j, k) => dot(columns[j]!, columns[k]!));
+  const moment = columns.map((column) => dot(column, y));
+  return (penalty: number): Solution => {
+    const values = gram.values.slice();
+    for (let j = 0; j < features; j++) values[j * features + j]! += penalty;
+    const factor = new Cholesky({ size: features, values });
+    return {
+      coefficients: factor.solve(moment),
+      leverage: (i) => factor.quadraticForm(rows[i]!),
+    };
+  };
+}
+
+/** X^T (X X^T + penalty)^-1 y: the same, as many unknowns as rows. */
+function solveDual(rows: readonly Float64Array[], y: Float64Array, features: number) {
+  const n = rows.length;
+  const gram = symmetric(n, (i, k) => dot(rows[i]!, rows[k]!));
+  return (penalty: number): Solution => {
+    const values = gram.values.slice();
+    for (let i = 0; i < n; i++) values[i * n + i]! += penalty;
+    const factor = new Cholesky({ size: n, values });
+    const dual = factor.solve(y);
+    const coefficients = new Float64Array(features);
+    rows.forEach((row, i) => {
+      for (let j = 0; j < features; j++) coefficients[j]! += row[j]! * dual[i]!;
+    });
+    return {
+      coefficients,
+      leverage: (i) => {
+        const unit = new Float64Array(n);
+        unit[i] = 1;
+        return 1 - penalty * factor.quadraticForm(unit);
+      },
+    };
+  };
+}
 
 /**
  * Minimises sum w (y - intercept - x . c)^2 + lambda sum(w) |scaled c|^2, the intercept free, features scaled to
@@ -49,40 +84,37 @@ export function fitRidge(
     );
   }
   const total = weights.reduce((sum, w) => sum + w, 0);
-  const average = (values: readonly number[]): number => dot(values, weights) / total;
+  const average = (values: ArrayLike<number>): number => dot(values, weights) / total;
   const p = rows[0]!.length;
-  const columns = Array.from({ length: p }, (_, j) => rows.map((row) => row[j]!));
-  const means = columns.map(average);
-  const scales = columns.map((column, j) => {
-    const deviation = Math.sqrt(average(column.map((value) => (value - means[j]!) ** 2)));
+  const means: number[] = [];
+  const scales: number[] = [];
+  for (let j = 0; j < p; j++) {
+    const column = rows.map((row) => row[j]!);
+    const mean = average(column);
+    const deviation = Math.sqrt(average(column.map((value) => (value - mean) ** 2)));
+    means.push(mean);
     // A constant feature says nothing: it becomes 0, not the rounding noise of its mean.
-    return deviation > 1e-9 * Math.abs(means[j]!) ? deviation : Number.POSITIVE_INFINITY;
-  });
-  const x = rows.map((row) => row.map((value, j) => (value - means[j]!) / scales[j]!));
+    scales.push(deviation > 1e-9 * Math.abs(mean) ? deviation : Number.POSITIVE_INFINITY);
+  }
   const centre = average(targets);
-  const y = targets.map((target) => target - centre);
-  const gram = means.map((_, j) =>
-    means.map((__, k) => x.reduce((s, row, i) => s + weights[i]! * row[j]! * row[k]!, 0)),
+  const roots = weights.map(Math.sqrt);
+  const x = rows.map((row, i) =>
+    Float64Array.from(row, (value, j) => (roots[i]! * (value - means[j]!)) / scales[j]!),
   );
-  const moment = means.map((_, j) => x.reduce((s, row, i) => s + weights[i]! * row[j]! * y[i]!, 0));
+  const y = Float64Array.from(targets, (target, i) => roots[i]! * (target - centre));
+  const solve = p <= n ? solvePrimal(x, y, p) : solveDual(x, y, p);
 
   let best: RidgeFit | undefined;
   for (const lambda of lambdas) {
-    const inverted = inverse(gram.map((row, j) => row.map((v, k) => (j === k ? v + lambda * total : v))));
-    const scaled = inverted.map((row) => dot(row, moment));
-    const leftOut = x.map((row, i) => {
-      const leverage =
-        weights[i]! *
-        (1 / total +
-          dot(
-            row,
-            inverted.map((r) => dot(r, row)),
-          ));
-      return targets[i]! - (y[i]! - dot(row, scaled)) / Math.max(1 - leverage, 1e-9);
+    const solution = solve(lambda * total);
+    const leftOut = targets.map((target, i) => {
+      const residual = (y[i]! - dot(x[i]!, solution.coefficients)) / roots[i]!;
+      const leverage = weights[i]! / total + solution.leverage(i);
+      return target - residual / Math.max(1 - leverage, 1e-9);
     });
     const looError = average(leftOut.map((value, i) => (value - targets[i]!) ** 2));
     if (best !== undefined && looError >= best.looError) continue;
-    const coefficients = scaled.map((value, j) => value / scales[j]!);
+    const coefficients = Array.from(solution.coefficients, (value, j) => value / scales[j]!);
     best = { intercept: centre - dot(coefficients, means), coefficients, lambda, leftOut, looError };
   }
   return best!;

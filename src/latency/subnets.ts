@@ -5,6 +5,9 @@ import type { Gene } from '../space/gene.js';
 import { sampleArchitecture } from '../space/sampling.js';
 import { architectureOf } from '../space/space.js';
 import { createRandom, type Random } from '../util/random.js';
+import type { PredictorContext } from './context.js';
+import { chooseInformative } from './transfer.js';
+import { transferRows } from './transferPredictor.js';
 
 export type SubnetRole = 'fit' | 'check';
 
@@ -50,4 +53,29 @@ export function chooseSubnets(
   // The golden ratio's multiples spread evenly for any count.
   choose('fit', (i, random) => tilted(genes, (i * 0.6180339887498949) % 1, random));
   return list;
+}
+
+const CANDIDATES = 400;
+
+/**
+ * Distinct subnets of `genes` whose latencies say most about all others, by what the context knows of other devices (see
+ * `chooseInformative`); a larger count keeps those of a smaller one. `taken`: keys of subnets to leave out. Throws
+ * UserError where nothing is known of other devices.
+ */
+export function chooseInformativeSubnets(
+  genes: readonly Gene[],
+  context: PredictorContext,
+  count: number,
+  seed: number,
+  taken: ReadonlySet<string> = new Set(),
+): Architecture[] {
+  const random = createRandom(seed, 'candidates to measure');
+  const candidates = new Map<string, Architecture>();
+  for (let i = 0; i < CANDIDATES; i++) {
+    const arch = canonical(genes, sampleArchitecture(genes, random));
+    const key = architectureKey(genes, arch);
+    if (!taken.has(key)) candidates.set(key, arch);
+  }
+  const list = [...candidates.values()];
+  return chooseInformative(list.map(transferRows(context)), count).map((i) => list[i]!);
 }

@@ -9,7 +9,7 @@ import {
   fingerprintSchema,
   type DeviceFingerprint,
 } from '../device/fingerprint.js';
-import { measurementSchema, type LatencyMeasurement } from '../device/measurement.js';
+import { measurementSchema } from '../device/measurement.js';
 import type { DeviceProfile } from '../device/profile.js';
 import { protocolSchema, type Protocol } from '../device/protocol.js';
 import { architectureFileSchema } from '../space/architecture.js';
@@ -17,7 +17,9 @@ import { createSpace, spaceFileSchema, type SearchSpace, type SpaceFile } from '
 import { UserError } from '../util/errors.js';
 import { fileProblem, parseJson, writeAtomic } from '../util/files.js';
 import { packagePath } from '../util/scripts.js';
+import { blockEntrySchema, type BlockEntry } from './blockContext.js';
 import { importedEntry, importedSizes, importedTableSchema, type ImportedAnswer } from './imported.js';
+import { transferSourceSchema } from './transferSource.js';
 
 const wholeSubnetSchema = z.strictObject({
   architecture: architectureFileSchema,
@@ -34,9 +36,15 @@ export const measuredTableSchema = z.strictObject({
   space: spaceFileSchema,
   /** Images a run; latencies are of the whole batch. */
   batch: z.number().int().positive(),
+  /** By the shape that enters a block (`24x56x56`): what is timed around blocks, alone. Empty where blocks are timed bare. */
+  contexts: z.record(z.string(), measurementSchema).default({}),
   /** By `BlockSpec.key`. */
-  entries: z.record(z.string(), measurementSchema),
+  entries: z.record(z.string(), blockEntrySchema),
   wholeSubnets: z.array(wholeSubnetSchema),
+  /** What is known of other devices: from a few whole subnets on, the `transfer` predictor does without blocks. */
+  sources: z.array(transferSourceSchema).default([]),
+  /** The predictor of queries, so that they need not fit one. `basis`: digest of what it was fitted on. */
+  predictor: z.strictObject({ name: z.string(), basis: z.string(), state: z.unknown() }).optional(),
 });
 export type MeasuredTable = z.infer<typeof measuredTableSchema>;
 
@@ -89,12 +97,16 @@ export function formatTable(table: LatencyTable): string {
     );
     return `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "entries": {${lines(sizes)}\n  }\n}\n`;
   }
-  const { entries, wholeSubnets, ...head } = table;
-  const subnetLines = wholeSubnets.map((subnet) => JSON.stringify(subnet));
+  const { contexts, entries, wholeSubnets, sources, predictor, ...head } = table;
+  const listLines = (list: readonly unknown[]): string => lines(list.map((item) => JSON.stringify(item)));
   return (
     `${JSON.stringify(head, null, 2).slice(0, -2)},\n` +
+    `  "contexts": {${lines(entryLines(contexts))}\n  },\n` +
     `  "entries": {${lines(entryLines(entries))}\n  },\n` +
-    `  "wholeSubnets": [${lines(subnetLines)}\n  ]\n}\n`
+    `  "wholeSubnets": [${listLines(wholeSubnets)}\n  ],\n` +
+    `  "sources": [${listLines(sources)}\n  ]` +
+    (predictor === undefined ? '' : `,\n  "predictor": ${JSON.stringify(predictor)}`) +
+    '\n}\n'
   );
 }
 
@@ -115,8 +127,10 @@ export function emptyTable(
     protocol,
     space,
     batch: profile.batch,
+    contexts: {},
     entries: {},
     wholeSubnets: [],
+    sources: [],
   };
 }
 
@@ -127,9 +141,14 @@ function withoutSizes(space: SpaceFile): unknown {
 
 /**
  * Whether numbers of `fresh` may go into `table`: same device in the same state, protocol and space. Image sizes may be
- * added. Throws UserError naming what differs.
+ * added. `bare`: whether blocks will be timed alone; undefined where none will be. Throws UserError naming what differs.
  */
-export function checkSameConditions(table: MeasuredTable, fresh: MeasuredTable, path: string): void {
+export function checkSameConditions(
+  table: MeasuredTable,
+  fresh: MeasuredTable,
+  path: string,
+  bare?: boolean,
+): void {
   const refuse = (what: string): never => {
     throw new UserError(
       `Cannot add to the latency table ${path}: ${what}; measure into another file, or delete this one to start afresh`,
@@ -146,6 +165,10 @@ export function checkSameConditions(table: MeasuredTable, fresh: MeasuredTable, 
   }
   if (!isDeepStrictEqual(withoutSizes(table.space), withoutSizes(fresh.space))) {
     refuse(`its space "${table.space.name}" is defined otherwise (width, classes or layers)`);
+  }
+  const isBare = Object.keys(table.contexts).length === 0;
+  if (bare !== undefined && Object.keys(table.entries).length > 0 && isBare !== bare) {
+    refuse(`its blocks were timed ${isBare ? 'alone' : 'between other layers'}`);
   }
 }
 
@@ -182,7 +205,7 @@ export function tableEntry(
   table: LatencyTable,
   key: string,
   imageSize?: number,
-): LatencyMeasurement | ImportedAnswer {
+): BlockEntry | ImportedAnswer {
   if (table.format === 'ofakit.imported-latency-table/1') return importedEntry(table, key, imageSize);
   const entry = Object.hasOwn(table.entries, key) ? table.entries[key] : undefined;
   if (entry !== undefined) return entry;

@@ -86,7 +86,7 @@ const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   [
     'Latency table',
     measuredTableSchema,
-    ['device.fingerprint', 'protocol', 'space', 'entries.*', 'wholeSubnets[].architecture'],
+    ['device.fingerprint', 'protocol', 'space', 'contexts.*', 'entries.*', 'wholeSubnets[].architecture'],
   ],
   ['Imported latency table', importedTableSchema, ['space']],
   ['Device fingerprint', fingerprintSchema],

@@ -172,7 +172,7 @@ describe('queries', () => {
     const alone = await openLatencyTable(path, 'table');
     expect(alone.architecture(arch).method).toBe('table');
     await expect(openLatencyTable(path, 'tarot')).rejects.toThrow(
-      'known are corrected-table, features, table',
+      'known are choices, corrected-table, features, mlp, table, table-ridge, table-trees, transfer, trees',
     );
   });
 

@@ -1,0 +1,61 @@
+/** The predictor of a table's queries: fitted once, kept in the table, fitted anew where the table has changed since. */
+import { createHash } from 'node:crypto';
+import { fromFile } from '../space/architecture.js';
+import type { SearchSpace } from '../space/space.js';
+import { predictorContext, type PredictorContext } from './context.js';
+import { restorePredictor } from './crossValidation.js';
+import type { LatencyExample, LatencyPredictor } from './predictor.js';
+import { chooseLatencyPredictor, latencyPredictors } from './predictors.js';
+import type { SubnetRole } from './subnets.js';
+import { UserError } from '../util/errors.js';
+import { tableEntry, tableSpace, type LatencyTable, type MeasuredTable } from './table.js';
+
+/** Measured subnets of one role. */
+export function tableExamples(table: LatencyTable, role: SubnetRole): LatencyExample[] {
+  if (table.format === 'ofakit.imported-latency-table/1') return [];
+  return table.wholeSubnets
+    .filter((subnet) => subnet.role === role)
+    .map(({ architecture, latencyMs }) => ({ architecture: fromFile(architecture), latencyMs }));
+}
+
+/** What predictors may know of a table: its blocks (if it has any), other devices, and its space. */
+export function tableContext(table: LatencyTable, space: SearchSpace = tableSpace(table)): PredictorContext {
+  const sources = table.format === 'ofakit.latency-table/1' ? table.sources : [];
+  if (Object.keys(table.entries).length === 0) return predictorContext({ space, sources });
+  return predictorContext({
+    space,
+    sources,
+    blockLatencyMs: (key, imageSize) => tableEntry(table, key, imageSize).latencyMs,
+  });
+}
+
+/** Digest of all that a predictor of the table is fitted on. */
+function basis(table: MeasuredTable): string {
+  const entries = Object.entries(table.entries).map(([key, { latencyMs }]) => [key, latencyMs]);
+  const parts = [entries.sort(), tableExamples(table, 'fit'), table.sources];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+}
+
+/** Chooses a predictor and puts it into the table. Where nothing can be fitted, the table has none. */
+export function keepPredictor(table: MeasuredTable): void {
+  const examples = tableExamples(table, 'fit');
+  delete table.predictor;
+  if (examples.length === 0) return;
+  try {
+    const predictor = chooseLatencyPredictor(examples, tableContext(table));
+    table.predictor = { name: predictor.name, basis: basis(table), state: predictor.state() };
+  } catch (error) {
+    // Too few subnets without blocks, or a block that could not be measured: a query says so.
+    if (!(error instanceof UserError)) throw error;
+  }
+}
+
+/** The one that is kept, where it still fits the table; otherwise chosen now. Throws as `chooseLatencyPredictor`. */
+export function predictorOf(table: LatencyTable, context: PredictorContext): LatencyPredictor {
+  if (table.format === 'ofakit.latency-table/1' && table.predictor !== undefined) {
+    const definition = latencyPredictors.get(table.predictor.name);
+    if (definition !== undefined && table.predictor.basis === basis(table))
+      return restorePredictor(definition, table.predictor.state, context);
+  }
+  return chooseLatencyPredictor(tableExamples(table, 'fit'), context);
+}

@@ -1,0 +1,10 @@
+/** What is known of another device: its latencies as a rule that needs neither its table nor its measurements. */
+import { z } from 'zod';
+import { geneWeightsSchema } from './geneRidge.js';
+
+export const transferSourceSchema = z.strictObject({
+  device: z.string(),
+  /** Latency in ms is linear in `geneFeatures`. */
+  weights: geneWeightsSchema,
+});
+export type TransferSource = z.infer<typeof transferSourceSchema>;
