@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { nasBench201Schema } from '../../src/accuracy/benchmarks/nasBench201.js';
 import { accuracyLineSchema } from '../../src/accuracy/dataset.js';
 import { fingerprintSchema } from '../../src/device/fingerprint.js';
 import { measurementSchema } from '../../src/device/measurement.js';
@@ -96,6 +97,7 @@ const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['Imported supernet', importedPositionSchema],
   ['Metrics', metricSchema, ['architecture']],
   ['Accuracy data set', accuracyLineSchema, ['architecture']],
+  ['NAS-Bench-201 table', nasBench201Schema],
   [
     'Report data',
     reportFileSchema,
