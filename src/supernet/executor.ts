@@ -15,6 +15,7 @@ import {
 import { blockSignature, type BlockSpec, type Network } from '../space/network.js';
 import { blockParameters, isTrainable } from '../space/parameters.js';
 import type { Random } from '../util/random.js';
+import { idleStopwatch, type Stopwatch } from '../util/stopwatch.js';
 import { tensor, type Tensor } from '../util/tensor.js';
 import { addToSupernet, subnetTensors } from './slicing.js';
 import type { SupernetWeights } from './weights.js';
@@ -96,7 +97,11 @@ function collectStatistics(
 }
 
 export class SubnetExecutor {
-  constructor(private readonly programs: ProgramCache) {}
+  /** Weight slicing and gradient scattering are told to the stopwatch. */
+  constructor(
+    private readonly programs: ProgramCache,
+    private readonly stopwatch: Stopwatch<'slicing' | 'scatter'> = idleStopwatch,
+  ) {}
 
   /** Logits and batch statistics, batch norm normalising with the batch's own; no dropout. images: [N, C, S, S]. */
   async forward(
@@ -108,7 +113,7 @@ export class SubnetExecutor {
     const statistics = new Map<string, Tensor>();
     let x = images;
     for (const segment of segmentsOf(network, partition)) {
-      const outputs = await this.runForward(segment, x, segmentTensors(weights, segment), 'calibration');
+      const outputs = await this.runForward(segment, x, this.slice(weights, segment), 'calibration');
       collectStatistics(segment, outputs, statistics);
       x = outputs['y']!;
     }
@@ -133,7 +138,7 @@ export class SubnetExecutor {
     const inputs: Inputs[] = [];
     let x = images;
     for (const segment of segments) {
-      const own: Inputs = { ...segmentTensors(weights, segment), ...masksOf(segment, batch, options.random) };
+      const own: Inputs = { ...this.slice(weights, segment), ...masksOf(segment, batch, options.random) };
       inputs.push({ ...own, x });
       if (segment === segments[segments.length - 1]) break;
       const outputs = await this.runForward(segment, x, own, 'training');
@@ -155,9 +160,18 @@ export class SubnetExecutor {
         result = { loss: outputs['loss']!.data[0]!, logits: outputs['y']! };
       }
       if (i > 0) dy = outputs[`${GRADIENT}x`]!;
+      const scattered = this.stopwatch.begin('scatter');
       scatter(segment, outputs, gradients);
+      scattered();
     }
     return { ...result!, statistics };
+  }
+
+  private slice(weights: SupernetWeights, segment: Segment): Inputs {
+    const sliced = this.stopwatch.begin('slicing');
+    const tensors = segmentTensors(weights, segment);
+    sliced();
+    return tensors;
   }
 
   private async runForward(

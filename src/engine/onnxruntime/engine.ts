@@ -8,6 +8,7 @@ import type { Tensor } from '../../util/tensor.js';
 import type { Engine, Program, Tensors } from '../engine.js';
 import { inputOf } from '../inputs.js';
 import { loadRuntime, type Runtime } from './runtime.js';
+import type { SessionFactory } from './sessions.js';
 
 export interface OnnxRuntimeOptions {
   /** Threads inside an operator; the processors this process may use unless given. */
@@ -15,12 +16,15 @@ export interface OnnxRuntimeOptions {
   readonly target?: LoweringTarget;
   /** `basic` for programs that are used a few times: fusing costs more than it saves. */
   readonly optimization?: 'disabled' | 'basic' | 'extended' | 'all';
+  /** Makes the sessions, perhaps on another provider. Default: the runtime, on the processor. */
+  readonly sessions?: SessionFactory;
 }
 
 /** Throws UserError where the runtime cannot be loaded on this machine, saying why. */
 export async function createOnnxRuntimeEngine(options: OnnxRuntimeOptions = {}): Promise<Engine> {
   const runtime = await loadRuntime();
   const { target = onnxTarget, threads = availableParallelism(), optimization = 'all' } = options;
+  const { sessions = runtime.InferenceSession } = options;
   const sessionOptions: InferenceSession.SessionOptions = {
     executionProviders: ['cpu'],
     intraOpNumThreads: threads,
@@ -41,7 +45,7 @@ export async function createOnnxRuntimeEngine(options: OnnxRuntimeOptions = {}):
   return {
     name: `onnxruntime (${target.name}, ${threads} threads)`,
     compile: async (graph) => {
-      const session = await runtime.InferenceSession.create(target.lower(graph), sessionOptions);
+      const session = await sessions.create(target.lower(graph), sessionOptions);
       return new OnnxRuntimeProgram(runtime, graph, session);
     },
     dispose: () => Promise.resolve(),
