@@ -30,6 +30,7 @@ export type { Dataset, DatasetSource, Split } from './data/dataset.js';
 
 // Supernets and training
 export { createRuntime, type Runtime } from './pipeline/runtime.js';
+export { ENGINE_NAMES, PROVIDERS, type EngineName, type Provider } from './pipeline/engineName.js';
 export { train, type TrainRequest } from './pipeline/train.js';
 export { finetune, type FinetuneRequest, type FinetunedNetwork } from './pipeline/finetune.js';
 export {
@@ -42,6 +43,7 @@ export { loadSchedule, scheduleSchema, type Schedule, type ScheduleFile } from '
 export { trainSupernet, type TrainingOptions, type TrainingResult } from './training/trainer.js';
 export { SubnetEvaluator, type EvaluationSettings } from './training/evaluator.js';
 export type { Score } from './training/score.js';
+export type { TrainingProfile } from './training/profile.js';
 
 // Devices and latency
 export { loadDevice, deviceNames, type DeviceProfile } from './device/profile.js';

@@ -1,6 +1,6 @@
 /** What every command gets, and the options that several share. */
 import { Option, type Command } from 'commander';
-import { ENGINE_NAMES } from '../pipeline/engineName.js';
+import { ENGINE_NAMES, PROVIDERS } from '../pipeline/engineName.js';
 import type { SpaceOverrides } from '../space/space.js';
 import { UsageError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
@@ -91,6 +91,9 @@ export function spaceOverrides({ width, classes, imageSizes: sizes }: Partial<Sp
 
 export const engineOption = (): Option =>
   new Option('--engine <engine>', 'what computes').choices(ENGINE_NAMES).default('onnxruntime');
+
+export const providerOption = (): Option =>
+  new Option('--provider <provider>', 'what ONNX Runtime computes on').choices(PROVIDERS).default('cpu');
 
 export const seedOption = (): Option =>
   new Option('--seed <n>', 'seed of everything random').default(0).argParser(integer('seed'));

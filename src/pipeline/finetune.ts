@@ -13,7 +13,7 @@ import { extractSubnet } from '../supernet/subnet.js';
 import type { EvaluationSettings, SubnetEvaluator } from '../training/evaluator.js';
 import { scheduleSchema, type Schedule } from '../training/schedule.js';
 import type { Logger } from '../util/logger.js';
-import type { EngineName } from './engineName.js';
+import type { EngineName, Provider } from './engineName.js';
 import { createEvaluator, fittingLoader, openData, type SupernetRun } from './run.js';
 import { createRuntime } from './runtime.js';
 import { trainWith } from './train.js';
@@ -36,6 +36,8 @@ export interface FinetuneRequest {
   readonly seed: number;
   /** Default `onnxruntime`, which checks the exported file in any case. */
   readonly engine?: EngineName;
+  /** What ONNX Runtime computes on. Default `cpu`. */
+  readonly provider?: Provider;
   readonly threads?: number;
   /** Threads that prepare batches. Default 1. */
   readonly workers?: number;
@@ -90,6 +92,7 @@ export function finetuneSchedule({
  */
 export async function finetune(request: FinetuneRequest): Promise<FinetunedNetwork> {
   const { run, arch, folder, seed, logger, engine, threads, workers, signal, evaluation } = request;
+  const { provider } = request;
   const dataset = await openData(request.data ?? run.data, request.onCorrupt);
   const space = spaceOfOne(run.space, arch, { classes: dataset.classes.length });
   const only = space.largest;
@@ -99,6 +102,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetunedNetwo
   const runtime = await createRuntime({
     logger,
     ...(engine === undefined ? {} : { engine }),
+    ...(provider === undefined ? {} : { provider }),
     ...(threads === undefined ? {} : { threads }),
   });
   const loader = await fittingLoader(space, dataset, {

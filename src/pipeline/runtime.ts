@@ -1,12 +1,13 @@
 /** The engines that a command works with, made and disposed of together. */
-import { availableParallelism } from 'node:os';
 import type { Engine } from '../engine/engine.js';
-import { defaultTarget } from '../engine/onnxruntime/defaultTarget.js';
-import { createOnnxRuntimeEngine } from '../engine/onnxruntime/engine.js';
 import { ProgramCache } from '../engine/programCache.js';
+import { timedEngine } from '../engine/timed.js';
 import { SubnetExecutor } from '../supernet/executor.js';
+import type { StepProfiler } from '../training/profile.js';
+import { UsageError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
-import type { EngineName } from './engineName.js';
+import type { EngineName, Provider } from './engineName.js';
+import { openOnnxRuntime } from './onnxRuntimeEngines.js';
 
 export interface Runtime {
   /** For programs that run often with other weights: training steps, calibration. */
@@ -21,21 +22,29 @@ export interface Runtime {
 export interface RuntimeOptions {
   /** Default `onnxruntime`. */
   readonly engine?: EngineName;
+  /** What ONNX Runtime computes on. Default `cpu`. */
+  readonly provider?: Provider;
+  /** Told where the time of training steps goes; made for this runtime alone. */
+  readonly profiler?: StepProfiler;
   /** Threads of an operator; the processors of this process unless given. TensorFlow.js: where its package has threads. */
   readonly threads?: number;
-  /** Told where the runtime's blocked layout cannot be used, and which package of TensorFlow.js computes. */
+  /**
+   * Told where the runtime's blocked layout cannot be used, which operators a provider leaves to the processor, and which
+   * package of TensorFlow.js computes.
+   */
   readonly logger?: Logger;
 }
 
 type Engines = Pick<Runtime, 'training' | 'inference'>;
 
 const engines: Record<EngineName, (options: RuntimeOptions) => Promise<Engines>> = {
-  onnxruntime: async ({ threads = availableParallelism(), logger }) => {
-    const target = await defaultTarget(logger);
-    const training = await createOnnxRuntimeEngine({ threads, optimization: 'basic', target });
-    return { training, inference: await createOnnxRuntimeEngine({ threads }) };
-  },
+  onnxruntime: openOnnxRuntime,
   tfjs: async (options) => {
+    if (options.provider !== undefined && options.provider !== 'cpu') {
+      throw new UsageError(
+        `Cannot use --provider ${options.provider} with --engine tfjs: it belongs to --engine onnxruntime`,
+      );
+    }
     const { createTfjsEngine } = await import('../engine/tfjs/engine.js');
     const engine = await createTfjsEngine(options);
     return { training: engine, inference: engine };
@@ -44,17 +53,19 @@ const engines: Record<EngineName, (options: RuntimeOptions) => Promise<Engines>>
 
 /** Throws UserError where the engine does not load on this machine, or is not installed. */
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
+  const { profiler } = options;
   const { training, inference } = await engines[options.engine ?? 'onnxruntime'](options);
-  const programs = new ProgramCache(training);
+  const programs = new ProgramCache(
+    profiler === undefined ? training : timedEngine(training, profiler.stopwatch),
+  );
   return {
     training,
     inference,
     programs,
-    executor: new SubnetExecutor(programs),
+    executor: new SubnetExecutor(programs, profiler?.stopwatch),
     dispose: async () => {
       await programs.dispose();
-      await training.dispose();
-      await inference.dispose();
+      for (const engine of new Set([training, inference])) await engine.dispose();
     },
   };
 }

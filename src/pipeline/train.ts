@@ -5,10 +5,12 @@ import type { Loader } from '../data/loader.js';
 import type { SearchSpace } from '../space/space.js';
 import type { SupernetWeights } from '../supernet/weights.js';
 import type { EvaluationSettings } from '../training/evaluator.js';
+import { StepProfiler, type StepObserver, type TrainingProfile } from '../training/profile.js';
 import type { Schedule } from '../training/schedule.js';
 import { trainSupernet, type TrainingResult } from '../training/trainer.js';
 import type { Logger } from '../util/logger.js';
-import type { EngineName } from './engineName.js';
+import { peakMemoryBytes } from '../util/memory.js';
+import type { EngineName, Provider } from './engineName.js';
 import { openInitialWeights } from './init.js';
 import { createEvaluator, openLoader } from './run.js';
 import { createRuntime, type Runtime } from './runtime.js';
@@ -32,24 +34,37 @@ export interface TrainRequest extends TrainSettings {
   readonly init?: string;
   /** Default `onnxruntime`. */
   readonly engine?: EngineName;
+  /** What ONNX Runtime computes on. Default `cpu`. */
+  readonly provider?: Provider;
   readonly threads?: number;
   /** Threads that prepare batches. Default 1. */
   readonly workers?: number;
   /** Overrides what `data` says. */
   readonly onCorrupt?: OnCorrupt;
+  /** Ends the call after this many steps, and a few before them that do not count, and says where their time went. */
+  readonly profileSteps?: number;
 }
 
 export interface TrainedSupernet extends TrainingResult {
   /** Names of the images that this call left out, as they cannot be decoded. */
   readonly skippedImages: readonly string[];
+  /** With `profileSteps`, where there were steps to train. */
+  readonly profile?: TrainingProfile;
+  /** The most memory that the process has held, bytes. */
+  readonly peakMemoryBytes: number;
 }
+
+/** Steps before those that are profiled: enough for caches, threads and memory to be in use. */
+const PROFILE_WARMUP_STEPS = 5;
 
 /**
  * Throws UserError for data or first weights that do not fit the space or a folder with another run, InterruptedError on
  * `signal`.
  */
 export async function train(request: TrainRequest): Promise<TrainedSupernet> {
-  const { space, schedule, seed, logger, engine, threads, workers } = request;
+  const { space, schedule, seed, logger, engine, provider, threads, workers, profileSteps } = request;
+  const profiler =
+    profileSteps === undefined ? undefined : new StepProfiler({ warmupSteps: PROFILE_WARMUP_STEPS });
   const source = typeof request.data === 'string' ? parseDatasetSpec(request.data) : request.data;
   const initial =
     request.init === undefined ? undefined : await openInitialWeights(space, request.init, seed);
@@ -59,6 +74,8 @@ export async function train(request: TrainRequest): Promise<TrainedSupernet> {
   const runtime = await createRuntime({
     logger,
     ...(engine === undefined ? {} : { engine }),
+    ...(provider === undefined ? {} : { provider }),
+    ...(profiler === undefined ? {} : { profiler }),
     ...(threads === undefined ? {} : { threads }),
   });
   const loader = await openLoader(space, source, {
@@ -69,8 +86,17 @@ export async function train(request: TrainRequest): Promise<TrainedSupernet> {
     onCorrupt: request.onCorrupt,
   });
   try {
-    const result = await trainWith(request, loader, runtime, initial);
-    return { ...result, skippedImages: loader.skipped };
+    const result = await trainWith(request, loader, runtime, initial, {
+      ...(profiler === undefined ? {} : { observer: profiler }),
+      ...(profileSteps === undefined ? {} : { maxSteps: PROFILE_WARMUP_STEPS + profileSteps }),
+    });
+    const profile = await profiler?.finish(schedule.batchSize);
+    return {
+      ...result,
+      skippedImages: loader.skipped,
+      ...(profile === undefined ? {} : { profile }),
+      peakMemoryBytes: peakMemoryBytes(),
+    };
   } finally {
     await loader.close();
     await runtime.dispose();
@@ -83,6 +109,7 @@ export function trainWith(
   loader: Loader,
   runtime: Runtime,
   initial?: { readonly weights: SupernetWeights; readonly sha256: string },
+  part: { readonly observer?: StepObserver; readonly maxSteps?: number } = {},
 ): Promise<TrainingResult> {
   const { space, schedule, folder, seed, epochsScale, validateEveryEpochs, evaluation, logger, signal } =
     settings;
@@ -94,6 +121,7 @@ export function trainWith(
     folder,
     seed,
     logger,
+    ...part,
     ...(signal === undefined ? {} : { signal }),
     ...(epochsScale === undefined ? {} : { epochsScale }),
     ...(validateEveryEpochs === undefined ? {} : { validateEveryEpochs }),

@@ -3,6 +3,7 @@
  * the same bits every time, so a run that is killed and resumed ends with the weights of one that never stopped.
  */
 import { join } from 'node:path';
+import type { Batch } from '../data/batchSource.js';
 import type { Loader, TrainBatchRequest } from '../data/loader.js';
 import type { Architecture } from '../space/architecture.js';
 import { isDecayed } from '../space/parameters.js';
@@ -13,8 +14,10 @@ import { zeroTensors, type SupernetWeights } from '../supernet/weights.js';
 import { InterruptedError } from '../util/errors.js';
 import { appendJsonLine } from '../util/files.js';
 import { silentLogger, type Logger, type Progress } from '../util/logger.js';
+import { idleStopwatch } from '../util/stopwatch.js';
 import { METRICS_FILE, rewindMetrics, type Metric } from './metrics.js';
 import { sgdStep } from './optimizer.js';
+import type { StepObserver } from './profile.js';
 import { learningRateAt, planSchedule, type PhasePlan, type Schedule } from './schedule.js';
 import type { Score } from './score.js';
 import {
@@ -56,6 +59,10 @@ export interface TrainingOptions {
   /** Seconds between checkpoints. Default 60. */
   readonly checkpointSeconds?: number;
   readonly logger?: Logger;
+  /** Ends the call after this many steps, saved; the next call goes on. Default: when training is done. */
+  readonly maxSteps?: number;
+  /** Told where steps begin and end, and what their time goes to. */
+  readonly observer?: StepObserver;
   /** Saves and throws InterruptedError when it fires. */
   readonly signal?: AbortSignal;
   /** Milliseconds, for speed and the time of checkpoints; results do not depend on it. */
@@ -67,6 +74,12 @@ export interface TrainingResult {
   readonly weightsSha256: string;
   readonly steps: number;
 }
+
+const nobody: StepObserver = {
+  stopwatch: idleStopwatch,
+  beginStep: () => undefined,
+  endStep: () => undefined,
+};
 
 /** Steps between two lines of metrics. */
 const METRIC_STEPS = 20;
@@ -97,7 +110,10 @@ class Trainer {
   private readonly clock: () => number;
   private readonly gradients: SupernetWeights;
   private readonly decayed: ReadonlySet<string>;
+  private readonly observer: StepObserver;
   private lastSave: number;
+  /** Of this call. */
+  private stepsLeft: number;
   /** Kept while the weights are the same maps, as it may hold batches. */
   private scorer: { weights: SupernetWeights; evaluate: (arch: Architecture) => Promise<Score> } | undefined;
   /** For the speed in metrics. */
@@ -110,6 +126,8 @@ class Trainer {
   ) {
     this.logger = options.logger ?? silentLogger;
     this.clock = options.clock ?? (() => performance.now());
+    this.observer = options.observer ?? nobody;
+    this.stepsLeft = options.maxSteps ?? Infinity;
     const parameters = trainableParameters(options.space);
     this.gradients = zeroTensors(parameters);
     this.decayed = new Set(parameters.filter(({ role }) => isDecayed(role)).map(({ name }) => name));
@@ -121,6 +139,7 @@ class Trainer {
     const { step, totalSteps } = this.state.position;
     if (step > 0) this.logger.info(`Going on at step ${step} of ${totalSteps}`);
     for (const plan of plans) {
+      if (this.stepsLeft <= 0) return;
       if (this.state.position.step >= plan.start + plan.steps) continue;
       this.throwIfStopped();
       if (this.state.position.step === plan.start) await this.beginPhase(plan);
@@ -144,7 +163,7 @@ class Trainer {
 
   private async trainPhase(plan: PhasePlan): Promise<void> {
     const { phase, start, steps } = plan;
-    const { loader, schedule } = this.options;
+    const { schedule } = this.options;
     const context: StepContext = {
       ...this.options,
       weights: this.state.weights,
@@ -156,7 +175,7 @@ class Trainer {
     progress.update(this.state.position.step - start);
     this.window = { images: 0, start: this.clock() };
     try {
-      for await (const batch of loader.trainBatches(this.requests(plan))) {
+      for await (const batch of this.batches(plan)) {
         const { step } = this.state.position;
         if (batch.labels.length !== schedule.batchSize) {
           throw new RangeError(
@@ -166,19 +185,41 @@ class Trainer {
         const loss = await accumulateStep(context, phase, step, batch);
         if (!Number.isFinite(loss)) throw divergence(step, `the loss is ${loss}`);
         this.update(plan, loss, batch.labels.length);
+        this.observer.endStep(phase.name);
         await this.afterStep(plan, progress);
+        if (this.stepsLeft <= 0) break;
       }
     } finally {
       progress.stop();
     }
   }
 
+  /** The batches of the rest of the phase; the wait for each is part of its step. */
+  private async *batches(plan: PhasePlan): AsyncGenerator<Batch, void> {
+    const batches = this.options.loader.trainBatches(this.requests(plan));
+    try {
+      for (let { step } = this.state.position; step < plan.start + plan.steps; step++) {
+        this.observer.beginStep();
+        const arrived = this.observer.stopwatch.begin('data');
+        const next = await batches.next();
+        arrived();
+        if (next.done === true) return;
+        yield next.value;
+      }
+    } finally {
+      await batches.return();
+    }
+  }
+
   private update(plan: PhasePlan, loss: number, images: number): void {
+    const updated = this.observer.stopwatch.begin('update');
     const { momentum, weightDecay, batchSize } = this.options.schedule;
     const { weights, velocity, position } = this.state;
     const learningRate = learningRateAt(plan, position.step - plan.start, batchSize);
     sgdStep(weights, velocity, this.gradients, this.decayed, { learningRate, momentum, weightDecay });
+    updated();
     const { unreported } = position;
+    this.stepsLeft--;
     this.window.images += images;
     this.state.position = {
       ...position,
@@ -196,7 +237,7 @@ class Trainer {
     const validationSteps = Math.max(1, Math.round(validateEveryEpochs * loader.stepsPerEpoch));
     if (done % validationSteps === 0 || last) await this.validate(plan.phase.name);
     const due = this.clock() - this.lastSave > 1000 * checkpointSeconds;
-    if (due || last || signal?.aborted === true) {
+    if (due || last || this.stepsLeft <= 0 || signal?.aborted === true) {
       await saveState(this.identity, this.state);
       this.lastSave = this.clock();
     }

@@ -2,13 +2,14 @@ import { Option, type Command } from 'commander';
 import type { Loss } from '../../accuracy/predictor.js';
 import type { TargetScale } from '../../accuracy/targets.js';
 import type { OnCorrupt } from '../../data/dataset.js';
-import type { EngineName } from '../../pipeline/engineName.js';
+import type { EngineName, Provider } from '../../pipeline/engineName.js';
 import { formatRows } from '../console.js';
 import {
   engineOption,
   integer,
   onCorruptOption,
   percent,
+  providerOption,
   seedOption,
   skippedLine,
   type Register,
@@ -21,6 +22,7 @@ interface SampleOptions {
   readonly data?: string;
   readonly calibrationImages: number;
   readonly engine: EngineName;
+  readonly provider: Provider;
   readonly threads?: number;
   readonly onCorrupt?: OnCorrupt;
   readonly seed: number;
@@ -55,6 +57,7 @@ export const accuracy: Register = (program, context) => {
       2000,
     )
     .addOption(engineOption())
+    .addOption(providerOption())
     .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
     .addOption(onCorruptOption('as in training, fail with --data'))
     .addOption(seedOption())
@@ -71,6 +74,7 @@ export const accuracy: Register = (program, context) => {
       const runtime = await createRuntime({
         logger,
         engine: options.engine,
+        provider: options.provider,
         ...(options.threads === undefined ? {} : { threads: options.threads }),
       });
       const loader = await openLoader(run.space, options.data ?? run.data, {

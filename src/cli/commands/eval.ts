@@ -1,7 +1,15 @@
 import { Option, type Command } from 'commander';
 import type { OnCorrupt, Split } from '../../data/dataset.js';
-import type { EngineName } from '../../pipeline/engineName.js';
-import { engineOption, integer, onCorruptOption, percent, skippedLine, type Register } from '../context.js';
+import type { EngineName, Provider } from '../../pipeline/engineName.js';
+import {
+  engineOption,
+  integer,
+  onCorruptOption,
+  percent,
+  providerOption,
+  skippedLine,
+  type Register,
+} from '../context.js';
 
 interface EvalOptions {
   readonly supernet: string;
@@ -11,6 +19,7 @@ interface EvalOptions {
   readonly calibrate: boolean;
   readonly calibrationImages: number;
   readonly engine: EngineName;
+  readonly provider: Provider;
   readonly threads?: number;
   readonly onCorrupt?: OnCorrupt;
 }
@@ -35,6 +44,7 @@ export const evaluate: Register = (program, context) => {
       2000,
     )
     .addOption(engineOption())
+    .addOption(providerOption())
     .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
     .addOption(onCorruptOption('as in training, fail with --data'))
     .addHelpText('after', '\nExample: ofa eval --supernet runs/digits --arch smallest --split test')
@@ -52,6 +62,7 @@ export const evaluate: Register = (program, context) => {
       const runtime = await createRuntime({
         logger,
         engine: options.engine,
+        provider: options.provider,
         ...(options.threads === undefined ? {} : { threads: options.threads }),
       });
       const loader = await openLoader(run.space, options.data ?? run.data, {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { OnCorrupt } from '../../data/dataset.js';
-import type { EngineName } from '../../pipeline/engineName.js';
+import type { EngineName, Provider } from '../../pipeline/engineName.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
 import {
@@ -9,6 +9,7 @@ import {
   number,
   onCorruptOption,
   percent,
+  providerOption,
   seedOption,
   skippedLine,
   type Register,
@@ -25,6 +26,7 @@ interface FinetuneOptions {
   readonly batchSize: number;
   readonly calibrationImages: number;
   readonly engine: EngineName;
+  readonly provider: Provider;
   readonly threads?: number;
   readonly workers?: number;
   readonly onCorrupt?: OnCorrupt;
@@ -57,6 +59,7 @@ export const finetune: Register = (program, context) => {
       2000,
     )
     .addOption(engineOption())
+    .addOption(providerOption())
     .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
     .option('--workers <n>', 'threads that prepare images (default: 1)', integer('workers'))
     .addOption(onCorruptOption('as in training, fail with --data'))
@@ -90,6 +93,7 @@ export const finetune: Register = (program, context) => {
         batchSize,
         seed,
         engine: options.engine,
+        provider: options.provider,
         evaluation: { calibrationImages },
         ...(data === undefined ? {} : { data }),
         ...(threads === undefined ? {} : { threads }),

@@ -1,18 +1,21 @@
 import type { Command } from 'commander';
 import type { OnCorrupt } from '../../data/dataset.js';
-import type { EngineName } from '../../pipeline/engineName.js';
+import type { EngineName, Provider } from '../../pipeline/engineName.js';
+import { formatBytes } from '../../util/memory.js';
 import {
   addSpaceOptions,
   engineOption,
   integer,
   number,
   onCorruptOption,
+  providerOption,
   seedOption,
   skippedLine,
   spaceOverrides,
   type Register,
   type SpaceOptions,
 } from '../context.js';
+import { formatProfile } from '../profileTable.js';
 
 interface TrainOptions extends SpaceOptions {
   readonly data: string;
@@ -21,10 +24,13 @@ interface TrainOptions extends SpaceOptions {
   readonly schedule: string;
   readonly epochsScale: number;
   readonly engine: EngineName;
+  readonly provider: Provider;
   readonly seed: number;
   readonly threads?: number;
   readonly workers?: number;
   readonly validateEvery: number;
+  readonly profile?: true;
+  readonly profileSteps: number;
   readonly onCorrupt?: OnCorrupt;
 }
 
@@ -45,6 +51,7 @@ export const train: Register = (program, context) => {
       1,
     )
     .addOption(engineOption())
+    .addOption(providerOption())
     .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
     .option('--workers <n>', 'threads that prepare images (default: 1)', integer('workers'))
     .option(
@@ -53,6 +60,8 @@ export const train: Register = (program, context) => {
       number('validate-every', { above: 0 }),
       1,
     )
+    .option('--profile', 'profile the next steps, save and end; without it the same command goes on')
+    .option('--profile-steps <n>', 'steps to profile', integer('profile-steps', 1), 20)
     .addOption(onCorruptOption('fail'))
     .addOption(seedOption())
     .addHelpText(
@@ -65,26 +74,38 @@ export const train: Register = (program, context) => {
         import('../../space/presets.js'),
         import('../../training/schedule.js'),
       ]);
-      const { steps, weightsSha256, skippedImages } = await run({
+      const { steps, weightsSha256, skippedImages, profile, peakMemoryBytes } = await run({
         space: await loadSpace(options.space, spaceOverrides(options)),
         data: options.data,
         schedule: await loadSchedule(options.schedule),
         folder: options.out,
         seed: options.seed,
         engine: options.engine,
+        provider: options.provider,
         epochsScale: options.epochsScale,
         validateEveryEpochs: options.validateEvery,
         ...(options.init === undefined ? {} : { init: options.init }),
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.workers === undefined ? {} : { workers: options.workers }),
         ...(options.onCorrupt === undefined ? {} : { onCorrupt: options.onCorrupt }),
+        ...(options.profile === undefined ? {} : { profileSteps: options.profileSteps }),
         logger: await context.logger(),
         signal: context.signal,
       });
       context.result(
         self,
-        { run: options.out, steps, weightsSha256, skippedImages },
-        () => `Trained ${steps} steps; the supernet is in ${options.out}\n${skippedLine(skippedImages)}`,
+        {
+          run: options.out,
+          steps,
+          weightsSha256,
+          skippedImages,
+          peakMemoryBytes,
+          ...(profile === undefined ? {} : { profile }),
+        },
+        () =>
+          (profile === undefined ? '' : `${formatProfile(profile)}\n`) +
+          `Trained ${steps} steps; the supernet is in ${options.out}\n${skippedLine(skippedImages)}` +
+          `Peak memory ${formatBytes(peakMemoryBytes)}\n`,
       );
     });
 };
