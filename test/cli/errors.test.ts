@@ -89,7 +89,7 @@ describe('unknown names list those that exist', () => {
     [
       'protocol',
       ['measure', ...SPACE_WORDS, '--device', 'local-cpu', '--protocol', 'nix'],
-      'quick, standard',
+      'quick, standard, thorough',
     ],
     [
       'predictor',

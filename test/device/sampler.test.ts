@@ -70,7 +70,7 @@ describe.skipIf(fpga === undefined)('replay of a recorded accelerator', () => {
 describe('sampleModels', () => {
   it('keeps the presets valid', () => {
     for (const protocol of protocols.values()) expect(protocolSchema.parse(protocol)).toEqual(protocol);
-    expect(() => protocolByName('hasty')).toThrow('known are quick, standard');
+    expect(() => protocolByName('hasty')).toThrow('known are quick, standard, thorough');
   });
 
   it('takes the price of a call off', async () => {

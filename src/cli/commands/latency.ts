@@ -43,7 +43,7 @@ export const latency: Register = (program, context) => {
       'of --net (default: run.config beside it) or --block',
       integer('image-size', 1),
     )
-    .option('--method <name>', 'predictor (default: the best by leave-one-out error)')
+    .option('--method <name>', 'predictor (default: the one that was fitted when the table was filled)')
     .addHelpText(
       'after',
       '\nExample: ofa latency query --table latency-tables/local-cpu/mbv3-tiny.json --arch smallest',
@@ -94,7 +94,7 @@ export const latency: Register = (program, context) => {
       const validation = validateTable(await readTable(options.table));
       context.result(self, validation, () =>
         formatRows(
-          ['predictor', 'subnets', 'MAPE %', 'within 5 %', 'within 10 %', 'Kendall tau', ''],
+          ['predictor', 'subnets', 'MAPE %', 'within 5 %', 'within 10 %', 'Kendall tau', 'in interval %', ''],
           Object.entries(validation.byMethod).map(([method, errors]) => [
             method,
             errors.count,
@@ -102,6 +102,7 @@ export const latency: Register = (program, context) => {
             errors.within5Percent.toFixed(1),
             errors.within10Percent.toFixed(1),
             errors.kendallTau?.toFixed(3) ?? '-',
+            errors.coveredPercent?.toFixed(1) ?? '-',
             method === validation.method ? 'used for queries' : '',
           ]),
         ),

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { UsageError } from '../../util/errors.js';
 import {
   addSpaceOptions,
   integer,
@@ -11,6 +12,9 @@ import {
 interface MeasureOptions extends SpaceOptions {
   readonly device: string;
   readonly whole: number;
+  readonly fit?: number;
+  readonly fewShot?: number;
+  readonly from?: string[];
   readonly protocol: string;
   readonly table?: string;
   readonly seed: number;
@@ -21,12 +25,25 @@ export const measure: Register = (program, context) => {
     .description('fill the latency table of a device; the same command goes on where it was stopped')
     .requiredOption('--device <name>', 'a device in devices/ or a profile file')
     .option('--whole <n>', 'whole subnets to check predictions with', integer('whole'), 0)
-    .option('--protocol <name>', 'standard or quick', 'standard')
+    .option(
+      '--fit <n>',
+      'whole subnets to correct predictions with (default: as --whole, at least 20)',
+      integer('fit'),
+    )
+    .option(
+      '--few-shot <n>',
+      'no blocks: n whole subnets, and what tables of other devices know',
+      integer('few-shot', 5),
+    )
+    .option('--from <table...>', 'tables of other devices, or their names, for --few-shot')
+    .option('--protocol <name>', 'standard, thorough or quick', 'standard')
     .option('--table <file>', 'where to write (default: latency-tables/DEVICE/SPACE.json)')
     .addOption(seedOption())
     .addHelpText('after', '\nExample: ofa measure --space mbv3-tiny --device local-cpu --whole 30')
     .action(async (options: MeasureOptions, self: Command) => {
-      const [{ measure: run, ownTablePath }, { loadSpace }, { loadDevice }, { protocolByName }] =
+      if ((options.fewShot === undefined) !== (options.from === undefined))
+        throw new UsageError('Cannot learn from other devices: --few-shot and --from go together');
+      const [{ measure: run, findTable, ownTablePath }, { loadSpace }, { loadDevice }, { protocolByName }] =
         await Promise.all([
           import('../../pipeline/measure.js'),
           import('../../space/presets.js'),
@@ -36,12 +53,23 @@ export const measure: Register = (program, context) => {
       const space = await loadSpace(options.space, spaceOverrides(options));
       const device = await loadDevice(options.device);
       const path = options.table ?? ownTablePath(device.name, space.name);
-      const { table, measured, failures } = await run({
+      const { table, measured, failures, drifted } = await run({
         space,
         device,
         protocol: protocolByName(options.protocol),
         path,
         whole: options.whole,
+        ...(options.fit === undefined ? {} : { fit: options.fit }),
+        ...(options.fewShot === undefined
+          ? {}
+          : {
+              fewShot: {
+                count: options.fewShot,
+                from: options.from!.map((word) =>
+                  word.endsWith('.json') ? word : findTable(word, space.name),
+                ),
+              },
+            }),
         seed: options.seed,
         logger: await context.logger(),
         signal: context.signal,
@@ -53,6 +81,8 @@ export const measure: Register = (program, context) => {
         blocks: Object.keys(table.entries).length,
         wholeSubnets: table.wholeSubnets.length,
         measured,
+        predictor: table.predictor?.name ?? null,
+        drifted: drifted.length,
         failures: Object.fromEntries(failures),
       };
       context.result(

@@ -32,7 +32,7 @@ export const specialize: Register = (program, context) => {
     .requiredOption('--out <dir>', 'folder of the ONNX files')
     .option('--data <data>', 'data set (default: the one the run was trained on)')
     .option('--strategy <name>', 'evolution, random or exhaustive')
-    .option('--protocol <name>', 'standard or quick', 'standard')
+    .option('--protocol <name>', 'standard, thorough or quick', 'standard')
     .option('--finalists <n>', 'candidates scored and measured for every cell', integer('finalists', 1), 4)
     .option(
       '--calibration-images <n>',
