@@ -1,7 +1,7 @@
 /**
  * Regression trees on least squares (Breiman et al., Classification and regression trees, 1984, chapter 8), and forests of
- * them as flat tables. Own code: the trees of the npm registry are untyped, sort every column anew at every node, or bind
- * native libraries. Columns are sorted once into bins, so a node costs its samples times the places.
+ * them as flat tables (docs/decisions/0010-own-trees-and-process.md). Columns are sorted once into bins, so a node costs its
+ * samples times the places.
  */
 import { UserError } from '../../util/errors.js';
 import type { Random } from '../../util/random.js';
