@@ -7,18 +7,20 @@ import {
 } from '../../../../graph/operations/conv.js';
 import type { Shape } from '../../../../util/tensor.js';
 import { fixed, rule } from '../../rule.js';
-import { rank4, shape4, type Shape4 } from '../../tensorflow.js';
+import { rank4, shape4, type Shape4, type TensorFlow } from '../../tensorflow.js';
 import { addMargin, removeMargin, type Margin } from '../margin.js';
 import { dense } from './dense.js';
+import { denseInScript } from './denseInScript.js';
 import { depthwise } from './depthwise.js';
 import type { ConvForm } from './form.js';
 import { grouped } from './grouped.js';
 import { pointwise } from './pointwise.js';
 
 /** `weightShape`: [O, C / groups, k, k]. */
-function formOf({ stride, groups }: ConvAttributes, [, perGroup, kernel]: Shape): ConvForm {
+function formOf(tf: TensorFlow, { stride, groups }: ConvAttributes, [, perGroup, kernel]: Shape): ConvForm {
   if (groups > 1 && perGroup === 1) return depthwise;
-  const form = kernel === 1 && stride === 1 ? pointwise : dense;
+  const whole = tf.getBackend() === 'cpu' ? denseInScript : dense;
+  const form = kernel === 1 && stride === 1 ? pointwise : whole;
   return groups === 1 ? form : grouped(form, groups);
 }
 
@@ -34,7 +36,7 @@ export const convRule = rule(
   fixed(['channelsLast', 'plain', 'plain'], 'channelsLast'),
   ({ tf, attributes, inputShapes }, [x, w, bias]) => {
     const image = addMargin(tf, rank4(x!), marginOf(attributes));
-    const y = formOf(attributes, inputShapes[1]!).forward(tf, image, rank4(w!), attributes.stride);
+    const y = formOf(tf, attributes, inputShapes[1]!).forward(tf, image, rank4(w!), attributes.stride);
     return bias === undefined ? y : tf.add(y, bias);
   },
 );
@@ -46,7 +48,7 @@ export const convInputGradientRule = rule(
     const { padding, stride, inputShape } = attributes;
     const [n, c, height, width] = shape4(inputShape);
     const shape: Shape4 = [n, height + 2 * padding, width + 2 * padding, c];
-    const form = formOf(attributes, inputShapes[1]!);
+    const form = formOf(tf, attributes, inputShapes[1]!);
     const dx = form.inputGradient(tf, rank4(dy!), rank4(w!), stride, shape);
     return removeMargin(tf, dx, marginOf(attributes));
   },
@@ -59,6 +61,6 @@ export const convWeightGradientRule = rule(
     const { stride, weightShape } = attributes;
     const image = addMargin(tf, rank4(x!), marginOf(attributes));
     const shape = shape4(weightShape);
-    return formOf(attributes, shape).weightGradient(tf, image, rank4(dy!), stride, shape);
+    return formOf(tf, attributes, shape).weightGradient(tf, image, rank4(dy!), stride, shape);
   },
 );
