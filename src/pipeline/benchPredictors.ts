@@ -1,9 +1,10 @@
 /** `ofa bench predictors`: predictors on a tabular benchmark, or on the measured accuracies of a run. */
 import { comparePredictors, type PredictorComparison } from '../accuracy/benchmarks/comparePredictors.js';
 import { macroEncodings } from '../accuracy/benchmarks/macroEncodings.js';
+import { readNasBench201 } from '../accuracy/benchmarks/nasBench201.js';
 import { readMacroBenchmark } from '../accuracy/benchmarks/nasBenchMacro.js';
 import { readAccuracies } from '../accuracy/dataset.js';
-import { createEncoder } from '../accuracy/encoding.js';
+import { createEncoder, oneHotEncoder, ordinalEncoder } from '../accuracy/encoding.js';
 import { withExtras, type Extra } from '../accuracy/extraColumns.js';
 import type { Loss, PredictorDefinition, VectorEncoder } from '../accuracy/predictor.js';
 import type { TargetScale } from '../accuracy/targets.js';
@@ -27,19 +28,41 @@ export interface BenchPredictorsSettings {
   readonly signal?: AbortSignal;
 }
 
+/** The encoders of these names. Throws UserError naming the known ones. */
+function pick<A>(
+  names: readonly string[],
+  known: ReadonlyMap<string, VectorEncoder<A>>,
+): Map<string, VectorEncoder<A>> {
+  return new Map(
+    names.map((name) => {
+      const encoder = known.get(name);
+      if (encoder === undefined) throw unknownName('encoding', name, [...known.keys()]);
+      return [name, encoder];
+    }),
+  );
+}
+
 /** `file`: a table of NAS-Bench-Macro, or a part of one. Throws UserError. */
 export async function benchPredictorsOnMacro(
   file: string,
   { encodings: names, ...settings }: BenchPredictorsSettings,
 ): Promise<PredictorComparison[]> {
-  const encoders = new Map(
-    names.map((name): [string, VectorEncoder<string>] => {
-      const encoder = macroEncodings.get(name);
-      if (encoder === undefined) throw unknownName('encoding', name, [...macroEncodings.keys()]);
-      return [name, encoder];
-    }),
-  );
+  const encoders = pick(names, macroEncodings);
   return comparePredictors({ ...settings, samples: await readMacroBenchmark(file), encoders });
+}
+
+/** `file`: NAS-Bench-201 as `ofa bench` reads it. Its cells have choices only, no stages. Throws UserError. */
+export async function benchPredictorsOnNasBench201(
+  file: string,
+  { encodings: names, ...settings }: BenchPredictorsSettings,
+): Promise<PredictorComparison[]> {
+  const { genes, entries } = await readNasBench201(file);
+  const known = [oneHotEncoder({ genes }), ordinalEncoder({ genes })];
+  const encoders = pick(names, new Map(known.map((encoder) => [encoder.name, encoder])));
+  const samples = entries.flatMap(({ architecture, values }) =>
+    values['top1'] === undefined ? [] : [{ architecture, top1: values['top1'] }],
+  );
+  return comparePredictors({ ...settings, samples, encoders });
 }
 
 /**

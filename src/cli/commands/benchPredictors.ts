@@ -6,7 +6,7 @@ import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
 import { integer, type CliContext } from '../context.js';
 
-const BENCHMARKS = ['nas-bench-macro', 'accuracy'] as const;
+const BENCHMARKS = ['nas-bench-macro', 'nas-bench-201', 'accuracy'] as const;
 type Benchmark = (typeof BENCHMARKS)[number];
 
 interface BenchPredictorsOptions {
@@ -14,7 +14,7 @@ interface BenchPredictorsOptions {
   readonly data?: string;
   readonly supernet?: string;
   readonly predictors?: readonly string[];
-  readonly encodings: readonly string[];
+  readonly encodings?: readonly string[];
   readonly targets: readonly TargetScale[];
   readonly losses: readonly Loss[];
   readonly extras: readonly Extra[];
@@ -47,7 +47,11 @@ export function addBenchPredictors(bench: Command, context: CliContext): void {
     .option('--data <file>', "the benchmark's table, or an accuracy data set")
     .option('--supernet <run>', 'with --on accuracy: the run, for its space and its data set')
     .option('--predictors <list>', 'names with commas between (default: all)', list)
-    .option('--encodings <list>', 'names with commas between', list, ['one-hot', 'combined'])
+    .option(
+      '--encodings <list>',
+      'names with commas between (default: one-hot,combined; nas-bench-201: one-hot)',
+      list,
+    )
     .option('--targets <list>', 'accuracy, log-error', names('targets', ['accuracy', 'log-error']), [
       'log-error',
     ])
@@ -80,7 +84,12 @@ export function addBenchPredictors(bench: Command, context: CliContext): void {
       if (options[needed] === undefined)
         throw new UsageError(`Cannot run the benchmark: --${needed} is wanted with --on ${options.on}`);
       const [
-        { benchPredictorsOnAccuracies, benchPredictorsOnMacro, comparisonTable },
+        {
+          benchPredictorsOnAccuracies,
+          benchPredictorsOnMacro,
+          benchPredictorsOnNasBench201,
+          comparisonTable,
+        },
         { accuracyPredictorByName, accuracyPredictors },
         { openRun, runFiles },
         { createRuntime },
@@ -95,7 +104,8 @@ export function addBenchPredictors(bench: Command, context: CliContext): void {
       try {
         const settings = {
           definitions,
-          encodings: options.encodings,
+          encodings:
+            options.encodings ?? (options.on === 'nas-bench-201' ? ['one-hot'] : ['one-hot', 'combined']),
           targets: options.targets,
           losses: options.losses,
           sizes: options.samples,
@@ -106,6 +116,7 @@ export function addBenchPredictors(bench: Command, context: CliContext): void {
         };
         const compare = async () => {
           if (options.on === 'nas-bench-macro') return benchPredictorsOnMacro(options.data!, settings);
+          if (options.on === 'nas-bench-201') return benchPredictorsOnNasBench201(options.data!, settings);
           const { folder, space } = await openRun(options.supernet!);
           const file = options.data ?? runFiles(folder).accuracies;
           return benchPredictorsOnAccuracies(file, space, options.extras, settings);
