@@ -1,30 +1,14 @@
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { measuredTableSchema } from '../../src/latency/table.js';
 import { ofa, type Result } from './support/cli.js';
 import { fewDigits, makeRun, SPACE_WORDS, writeSchedule } from './support/fixture.js';
 import { temporaryFolder } from './support/folder.js';
+import { canMount, smallDisk } from './support/smallDisk.js';
 
 const path = temporaryFolder();
 
-/**
- * Words before a command that give it a file system of 320 KiB at `disk` and copy what is there afterwards to `kept`: the
- * mount is the process's own and ends with it.
- */
-function smallDisk(disk: string, kept: string): string[] {
-  mkdirSync(disk);
-  mkdirSync(kept);
-  const script =
-    'disk=$1 kept=$2; shift 2; mount -t tmpfs -o size=320k tmpfs "$disk" || exit 99; ' +
-    '"$@"; code=$?; cp -R "$disk/." "$kept"; exit $code';
-  return ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', script, 'sh', disk, kept];
-}
-
-function canMount(): boolean {
-  const [command, ...rest] = smallDisk(path('probe'), path('probed'));
-  return spawnSync(command!, [...rest, 'true']).status === 0;
-}
-const mounts = canMount();
+const mounts = canMount(path('probe'), path('probed'));
 
 /** One line says why; nothing else went wrong. */
 function expectRefusal({ code, stdout, stderr }: Result, reason: RegExp): void {
@@ -44,7 +28,7 @@ describe('a disk that takes no more', () => {
   it.skipIf(!mounts)('stops a training, which goes on when there is room again', async () => {
     const schedule = writeSchedule(path('schedule.json'), 0.2, 8);
     const words = ['train', ...SPACE_WORDS, '--data', data, '--schedule', schedule, '--out'];
-    const prefix = smallDisk(path('disk'), path('kept'));
+    const prefix = smallDisk(path('disk'), path('kept'), 320);
     const refused = await ofa([...words, path('disk', 'run')], { prefix });
     expectRefusal(
       refused,
@@ -70,4 +54,46 @@ describe('a disk that takes no more', () => {
     expect(statSync(onnx)).toMatchObject({ size, mtimeMs });
     expect(readdirSync(path()).sort()).toEqual(names);
   });
+
+  // The table of the first blocks fits, with a second one beside it; all blocks do not.
+  it.skipIf(!mounts)(
+    'stops a measurement: the table is whole, and goes on when there is room again',
+    async () => {
+      const words = [
+        '--json',
+        'measure',
+        '--space',
+        'mbv3-tiny',
+        '--image-sizes',
+        '16',
+        '--device',
+        'local-cpu',
+      ];
+      const table = (...folders: string[]): string[] => [
+        '--protocol',
+        'quick',
+        '--table',
+        path(...folders, 'table.json'),
+      ];
+      const refused = await ofa([...words, ...table('small')], {
+        prefix: smallDisk(path('small'), path('saved'), 20),
+      });
+      expectRefusal(
+        refused,
+        /^Cannot write .*table\.json: the disk is full; free some space and run the same command again$/,
+      );
+      expect(readdirSync(path('saved'))).toEqual(['table.json']);
+      const kept = measuredTableSchema.parse(JSON.parse(readFileSync(path('saved', 'table.json'), 'utf8')));
+      const blocks = Object.keys(kept.entries).length;
+      expect(blocks).toBeGreaterThan(0);
+      const { code, stdout } = await ofa([...words, ...table('saved')]);
+      expect(code).toBe(0);
+      const whole = measuredTableSchema.parse(JSON.parse(readFileSync(path('saved', 'table.json'), 'utf8')));
+      expect(whole.entries).toMatchObject(kept.entries);
+      expect(JSON.parse(stdout)).toMatchObject({
+        measured: Object.keys(whole.entries).length - blocks,
+        failures: {},
+      });
+    },
+  );
 });
