@@ -68,19 +68,36 @@ async function timed(subject: Subject, repeats: number): Promise<Elapsed> {
   throw new RangeError(`Cannot time a run: the time must be a number of at least 0: it is ${elapsed.wallMs}`);
 }
 
-/** Runs until the protocol's warm-up rule is met. `cpuBound`: see `Bench`. */
-export async function warmUp(subject: Subject, rule: Protocol['warmup'], cpuBound = false): Promise<Warmup> {
+/** More runs than fit into the step of any clock: a run takes a microsecond at least. */
+const MOST_WARMUP_REPEATS = 2 ** 16;
+
+/**
+ * Runs until the protocol's warm-up rule is met. `cpuBound`: see `Bench`. Where the clock's steps are too coarse for the
+ * rule's tolerance, what is timed is several runs, twice as many each time until they are long enough.
+ */
+export async function warmUp(
+  subject: Subject,
+  rule: Protocol['warmup'],
+  cpuBound = false,
+  timerResolutionMs = 0,
+): Promise<Warmup> {
+  const tellingMs = timerResolutionMs / rule.tolerance;
   const recent: number[] = [];
+  let repeats = 1;
   let runs = 0;
   let totalMs = 0;
   let firstRunMs = 0;
   for (;;) {
-    const elapsed = await timed(subject, 1);
+    const elapsed = await timed(subject, repeats);
     const { wallMs } = elapsed;
     if (runs === 0) firstRunMs = wallMs;
-    runs++;
+    runs += repeats;
     totalMs += wallMs;
-    recent.push(undisturbedMs(elapsed, cpuBound));
+    if (wallMs < tellingMs && totalMs < rule.maxMs && repeats < MOST_WARMUP_REPEATS) {
+      repeats *= 2;
+      continue;
+    }
+    recent.push(undisturbedMs(elapsed, cpuBound) / repeats);
     if (recent.length > 2 * rule.window) recent.shift();
     const enough = runs >= rule.minRuns && totalMs >= rule.minMs;
     const stable = enough && isSteady(recent, rule.window, rule.tolerance);
@@ -161,12 +178,17 @@ class Session {
 
   async calibrate(): Promise<void> {
     const { bench, protocol } = this;
-    const empty = await warmUp(bench.nullModel, protocol.warmup, bench.cpuBound);
+    const empty = await this.warmUp(bench.nullModel);
     const repeats = repeatsFor(empty.runMs, bench, protocol);
     this.overheadMs = await medianOf(bench.nullModel, repeats, 21, bench.cpuBound);
-    const sentinel = await warmUp(bench.sentinel, protocol.warmup, bench.cpuBound);
+    const sentinel = await this.warmUp(bench.sentinel);
     this.sentinelRepeats = repeatsFor(sentinel.runMs, bench, protocol);
     this.sentinelHistory.push(await this.readSentinel());
+  }
+
+  private warmUp(subject: Subject): Promise<Warmup> {
+    const { bench, protocol } = this;
+    return warmUp(subject, protocol.warmup, bench.cpuBound, bench.timerResolutionMs);
   }
 
   private readSentinel(): Promise<number> {
@@ -191,7 +213,7 @@ class Session {
       await events.onStep?.(id, 'load');
       const subject = await bench.open(id);
       await events.onStep?.(id, 'warmup');
-      const warmup = await warmUp(subject, protocol.warmup, bench.cpuBound);
+      const warmup = await this.warmUp(subject);
       const repeats = repeatsFor(warmup.runMs, bench, protocol);
       const flags = new Set<MeasurementFlag>(warmup.stable ? [] : ['unstableWarmup']);
       return { id, subject, warmup, repeats, rounds: [], sentinelMs: [], flags, redone: 0 };

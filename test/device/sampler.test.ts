@@ -3,7 +3,7 @@ import { median } from 'simple-statistics';
 import { describe, expect, it } from 'vitest';
 import { measurementSchema } from '../../src/device/measurement.js';
 import { protocolByName, protocols, protocolSchema } from '../../src/device/protocol.js';
-import { warmUp } from '../../src/device/sampler.js';
+import { warmUp, type Bench, type Subject } from '../../src/device/sampler.js';
 import { createRandom } from '../../src/util/random.js';
 import { sharedData } from '../support/sharedData.js';
 import { plainProtocol, replay, ReplayBench, type Trace } from './replay.js';
@@ -99,6 +99,39 @@ describe('sampleModels', () => {
     const protocol = plainProtocol({ sample: { minMs: 1, timerResolutions: 200 } });
     const { results } = await replay(new ReplayBench(new Map([['a', constant(0.03)]])), ['a'], protocol);
     expect(results.get('a')).toMatchObject({ repeats: 34, latencyMs: 0.03 });
+  });
+
+  it('measures runs that are shorter than the steps of the clock', async () => {
+    // As in a page that is not isolated: steps of 0.1 ms, runs of 7 µs and an empty call of 2 µs.
+    const stepMs = 0.1;
+    let nowMs = 0;
+    const read = (): number => Math.floor(nowMs / stepMs) * stepMs;
+    let longest = 0;
+    const subject = (ms: number): Subject => ({
+      run(repeats) {
+        longest = Math.max(longest, repeats);
+        const start = read();
+        nowMs += repeats * ms;
+        return { wallMs: read() - start };
+      },
+    });
+    const bench: Bench = {
+      timerResolutionMs: stepMs,
+      cpuBound: false,
+      nullModel: subject(0.002),
+      sentinel: subject(2),
+      open: () => subject(0.009),
+      close: () => undefined,
+      pause: () => Promise.resolve(),
+    };
+    const { results } = await replay(bench, ['a'], protocolByName('quick'));
+    const { latencyMs, overheadMs, repeats, flags } = results.get('a')!;
+    expect(overheadMs).toBeCloseTo(0.002, 4);
+    expect(latencyMs).toBeCloseTo(0.007, 4);
+    expect(flags).toEqual([]);
+    // A sample of 200 steps: 20 ms.
+    expect(Math.abs(repeats * 0.009 - 20)).toBeLessThan(1);
+    expect(longest).toBeLessThan(20_000);
   });
 
   it('warms up until times settle, and says when they never do', async () => {

@@ -32,6 +32,7 @@ export const NO_GPU = ['--disable-gpu'];
 
 export interface TestBrowser {
   readonly context: BrowserContext;
+  /** May be called again. */
   readonly close: () => Promise<void>;
 }
 
@@ -49,11 +50,10 @@ export async function startChromium(
     args: [...QUIET, ...flags],
     ...options,
   });
-  return {
-    context,
-    async close() {
-      await context.close();
-      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
-    },
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await context.close();
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   };
+  return { context, close: () => (closing ??= close()) };
 }

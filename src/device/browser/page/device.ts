@@ -39,6 +39,9 @@ async function gpuName({ gpu }: Hints): Promise<string | null> {
   }
 }
 
+/** `X11; Linux x86_64`: what stands in the first parentheses. */
+const systemOf = (userAgent: string): string => /\(([^)]*)\)/.exec(userAgent)?.[1] ?? 'not told';
+
 export async function describeThisDevice(): Promise<TabDevice> {
   const hints: Hints = navigator;
   const wanted = ['architecture', 'bitness', 'model', 'platformVersion', 'fullVersionList'];
@@ -49,7 +52,7 @@ export async function describeThisDevice(): Promise<TabDevice> {
   return {
     os: cut(
       told?.platform === undefined
-        ? navigator.userAgent
+        ? systemOf(navigator.userAgent)
         : join([told.platform, told.platformVersion, told.model]),
     ),
     arch: join([told?.architecture, told?.bitness]) || 'not told',
