@@ -1,4 +1,7 @@
 /** A browser as a device: Chromium, headless, opens the agent's page and measures. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { LatencyMeasurement } from '../../../src/device/measurement.js';
@@ -13,6 +16,7 @@ import { chromiumTitle, hasChromium, NO_GPU, SOFTWARE_WEBGPU } from '../../suppo
 import { partlyCpuModel } from '../../support/smallModels.js';
 import { shippedSpace } from '../../support/spaces.js';
 import { listeningLogger } from '../support/agent.js';
+import { startAgentProcess, type AgentProcess } from '../support/agentProcess.js';
 import {
   openPage,
   startTestBrowserAgent,
@@ -203,6 +207,44 @@ describe.skipIf(!hasChromium)(chromiumTitle('a page in Chromium'), () => {
     const { repeats, rawMs } = results.get('nothing')!;
     expect(repeats * rawMs).toBeGreaterThan(2);
     expect(errors).toEqual([]);
+  });
+
+  it('goes on by itself when the agent was killed and is started again', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ofakit-browser-agent-'));
+    const tokenFile = join(folder, 'token');
+    const start = (port: number): Promise<AgentProcess> =>
+      startAgentProcess(['--browser', '--port', `${port}`, '--token-file', tokenFile, '--folder', folder]);
+    let agentProcess = await start(0);
+    const { url, port, pages } = agentProcess;
+    try {
+      const { page, errors } = await open({ pageUrls: pages! }, NO_GPU);
+      let restarted: Promise<void> | undefined;
+      const told: string[] = [];
+      const models = Array.from({ length: 4 }, (_, i) => ({ id: `model ${i}`, onnx: small }));
+      const device: DeviceProfile = { ...profile, transport: { kind: 'remote', url, tokenFile } };
+      const results = await measureModels(
+        device,
+        models,
+        { ...slower, interleave: 2 },
+        {
+          onResult(id) {
+            told.push(id);
+            restarted ??= (async () => {
+              await agentProcess.end('SIGKILL');
+              agentProcess = await start(port);
+            })();
+          },
+        },
+      );
+      await restarted;
+      expect([...results.keys()].sort()).toEqual(models.map(({ id }) => id));
+      expect(new Set(told).size).toBe(told.length);
+      expect(errors).toEqual([]);
+      await page.close();
+    } finally {
+      expect(await agentProcess.end('SIGTERM')).toBe(0);
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('asks for the token where the address has none or a wrong one', async () => {

@@ -9,6 +9,8 @@ const announcement = z.strictObject({
   port: z.number(),
   tokenFile: z.string(),
   folder: z.string(),
+  /** With `--browser`. */
+  pages: z.array(z.string()).optional(),
 });
 
 export interface AgentProcess extends z.infer<typeof announcement> {
