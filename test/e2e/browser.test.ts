@@ -1,36 +1,16 @@
 /** An exported file in a browser: onnxruntime-web computes in WebAssembly what onnxruntime-node computes here. */
-import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { chromium } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { loadRuntime } from '../../src/engine/onnxruntime/runtime.js';
 import { subnetModel } from '../../src/export/exportSubnet.js';
 import { verificationImages } from '../../src/export/verify.js';
 import { randomStatistics, randomSupernet } from '../export/spaces.js';
+import { chromiumTitle, hasChromium, NO_GPU, startChromium } from '../support/chromium.js';
 import { shippedSpace } from '../support/spaces.js';
-
-const browserPath = [process.env['OFAKIT_CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser'].find(
-  (path) => path !== undefined && existsSync(path),
-);
-const title =
-  browserPath === undefined
-    ? 'SKIPPED: no Chromium; set OFAKIT_CHROMIUM or install the package chromium'
-    : 'onnxruntime-web in headless Chromium';
-
-const ARGUMENTS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 const resolve = createRequire(import.meta.url).resolve;
 const dist = dirname(resolve('onnxruntime-web/ort-wasm-simd-threaded.wasm'));
@@ -78,14 +58,8 @@ async function serve(files: ReadonlyMap<string, string | Uint8Array>): Promise<S
   return server;
 }
 
-describe(title, () => {
-  let folder: string;
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'ofakit-browser-'));
-  });
-  afterAll(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
-
-  it.skipIf(browserPath === undefined).each(['largest', 'smallest'] as const)(
+describe(chromiumTitle('onnxruntime-web in headless Chromium'), () => {
+  it.skipIf(!hasChromium).each(['largest', 'smallest'] as const)(
     'computes the logits of an exported mbv3-tiny, the %s',
     async (which) => {
       const space = shippedSpace('mbv3-tiny');
@@ -104,11 +78,7 @@ describe(title, () => {
       );
       let found: number[];
       try {
-        const context = await chromium.launchPersistentContext(join(folder, which), {
-          executablePath: browserPath!,
-          headless: true,
-          args: ARGUMENTS,
-        });
+        const { context, close } = await startChromium(NO_GPU);
         try {
           const page = context.pages()[0] ?? (await context.newPage());
           const errors: string[] = [];
@@ -117,7 +87,7 @@ describe(title, () => {
           found = await page.evaluate<number[]>('window.result');
           expect(errors).toEqual([]);
         } finally {
-          await context.close();
+          await close();
         }
       } finally {
         server.closeAllConnections();
