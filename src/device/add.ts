@@ -40,8 +40,7 @@ export async function tryDevice(
   let problem = 'nothing came of it';
   const results = await measureOver(
     connection,
-    // The model's batch size is fixed.
-    { ...profile, batch: 1 },
+    profile,
     [{ id: 'reference model', onnx: sentinelModel }],
     protocolByName('quick'),
     { logger: { ...logger, warn: () => undefined }, onFailure: (_, reason) => void (problem = reason) },

@@ -51,7 +51,7 @@ describe('ofa agent and ofa device', () => {
     if (process.platform !== 'win32') expect(statSync(path('token')).mode & 0o777).toBe(0o600);
     const cwd = path('.');
     const add = ['--json', 'device', 'add', 'here'];
-    const remote = ['--url', agent.url, '--token-file', 'token', '--pin', '0'];
+    const remote = ['--url', agent.url, '--token-file', 'token', '--pin', '0', '--batch', '2'];
     const added = await ofa([...add, ...remote], { cwd });
     expect(added).toMatchObject({ code: 0 });
     const written = deviceProfileSchema.parse(JSON.parse(readFileSync(path('devices', 'here.json'), 'utf8')));
@@ -60,6 +60,7 @@ describe('ofa agent and ofa device', () => {
       transport: { kind: 'remote', url: agent.url, tokenFile: path('token') },
       identity: { arch: process.arch, host: `node ${process.version}` },
       threads: 1,
+      batch: 2,
       pin: [0],
     });
 

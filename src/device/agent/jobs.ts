@@ -81,6 +81,9 @@ export class JobConflictError extends UserError {
   override readonly name = 'JobConflictError';
 }
 
+/** Jobs that are over and were not asked to be forgotten. */
+const MAX_JOBS_OVER = 64;
+
 type Listener = (event: NumberedEvent) => void;
 type End = Extract<AgentEvent, { type: 'end' }>;
 
@@ -265,6 +268,7 @@ export class JobQueue {
           : `Cannot take a job: at most ${limits.maxJobs} may wait: there are ${open}`,
       );
     }
+    this.makeRoom();
     const job = new Job(id, request, this.journal, logger);
     this.jobs.set(id, job);
     this.waiting.push(job);
@@ -356,6 +360,12 @@ export class JobQueue {
     this.waiting = this.waiting.filter((other) => other !== job);
     void job.tell(end);
     this.tellPositions();
+  }
+
+  /** Forgets the oldest of the jobs that are over, where there are many. */
+  private makeRoom(): void {
+    const over = [...this.jobs.values()].filter((job) => job.ended && job.listeners.size === 0);
+    for (const job of over.slice(0, Math.max(0, over.length - MAX_JOBS_OVER))) this.forget(job);
   }
 
   private forget(job: Job): void {

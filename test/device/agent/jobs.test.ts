@@ -373,6 +373,19 @@ describe('the queue of an agent', () => {
     expect(() => queue.submit(randomUUID(), request(['e']))).toThrow(QueueFullError);
   });
 
+  it('keeps what 64 jobs told, and forgets the oldest then', async () => {
+    const { queue, puppet } = createQueue();
+    const ids = Array.from({ length: 66 }, () => randomUUID());
+    for (const [i, id] of ids.entries()) {
+      queue.submit(id, request([id]));
+      (await puppet.run(i)).end();
+      const { ended, stop } = follow(queue, id);
+      await ended;
+      stop();
+    }
+    expect(ids.map((id) => queue.drop(id))).toEqual(ids.map((_, i) => i >= 1));
+  });
+
   it('is found again by the next agent: all that was told, and that the rest was interrupted', async () => {
     const journal = memoryJournal();
     const { queue, puppet } = createQueue({ journal });
