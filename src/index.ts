@@ -50,6 +50,8 @@ export { loadDevice, deviceNames, type DeviceProfile } from './device/profile.js
 export { protocolByName, type Protocol } from './device/protocol.js';
 export { measureModels } from './device/measure.js';
 export type { LatencyMeasurement } from './device/measurement.js';
+export { providers, type ProviderDefinition } from './device/providers.js';
+export { serveBrowserAgent, type ServeBrowserOptions } from './device/browser/serve.js';
 export { measure, findTable, type MeasureRequest } from './pipeline/measure.js';
 export { openLatencyTable, validateTable, LatencyQuery, type LatencyAnswer } from './latency/query.js';
 export { readTable, writeTable, type LatencyTable } from './latency/table.js';
@@ -58,7 +60,21 @@ export type { ImportRequest, ImportResult, LatencyImport } from './latency/impor
 
 // Accuracy predictors
 export { sampleRunAccuracies, fitAccuracy, openAccuracyPredictor } from './pipeline/accuracy.js';
-export { accuracyFunction, type AccuracyPredictor, type AccuracySample } from './accuracy/predictor.js';
+export {
+  accuracyFunction,
+  type AccuracyPredictor,
+  type AccuracySample,
+  type FitContext,
+  type PredictorDefinition,
+  type VectorEncoder,
+} from './accuracy/predictor.js';
+export { definePredictor, type FitData, type Model, type ModelSpec } from './accuracy/definePredictor.js';
+export { accuracyPredictorByName, accuracyPredictors } from './accuracy/predictors/index.js';
+export { createEncoder, encodings, oneHotEncoder } from './accuracy/encoding.js';
+export { withExtras, type Extra, type KnownArchitecture } from './accuracy/extraColumns.js';
+export { choosePredictor, crossValidate, fitAndEvaluate, type PredictorScore } from './accuracy/evaluate.js';
+export { readAccuracies, type AccuracyRecord } from './accuracy/dataset.js';
+export { fitArchitectureEmbedding, type ArchitectureEmbedding } from './accuracy/predictors/nao.js';
 
 // Search
 export { search, type SearchOptions, type SearchResult, type SearchSolution } from './search/search.js';
