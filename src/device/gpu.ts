@@ -2,7 +2,6 @@
 import { execFile } from 'node:child_process';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
-import { graphics } from 'systeminformation';
 import type { ProviderChoice } from './providers.js';
 
 /** `NVIDIA GeForce RTX 3090, 550.54.14`: name and driver; undefined where there is no such GPU or no driver. */
@@ -35,6 +34,8 @@ export async function gpuName({ name, options }: ProviderChoice): Promise<string
   }
   const driver = name === 'webgpu' ? chosenVulkanDriver(process.env) : undefined;
   if (driver !== undefined) return driver;
+  // Large, and wanted by few.
+  const { graphics } = await import('systeminformation');
   const { controllers } = await graphics();
   const names = controllers.map(({ vendor, model, driverVersion }) =>
     [vendor, model, driverVersion].filter((part) => part !== undefined && part !== '').join(' '),
