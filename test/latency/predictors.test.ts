@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { mean } from 'simple-statistics';
 import { describe, expect, it } from 'vitest';
 import { evaluateLatency } from '../../src/latency/evaluate.js';
@@ -14,6 +13,7 @@ import { distinctBlocks } from '../../src/latency/blocks.js';
 import { loadSpace } from '../../src/space/presets.js';
 import { createRandom } from '../../src/util/random.js';
 import { UserError } from '../../src/util/errors.js';
+import { readHelp } from '../support/help.js';
 import { sharedData } from '../support/sharedData.js';
 import { blockTruthMs, networkTruthMs, tiny } from './world.js';
 
@@ -217,23 +217,14 @@ const help = sharedData('help-ofa-latency.csv');
 
 describe.skipIf(help === undefined)('5000 networks on four processors (HELP)', () => {
   it('are predicted from 50 measurements and six features: rho .89, MAPE 5.2 %', async () => {
-    const [header, ...lines] = readFileSync(help!, 'utf8').trim().split('\n');
     const space = await loadSpace('ofa-mbv3');
-    const nets = lines.map((line) => {
-      const [, r, d, ks, e, ...latencies] = line.split(',');
-      const digits = (text: string): number[] => Array.from(text.replaceAll('-', ''), Number);
-      return {
-        architecture: { imageSize: Number(r), d: digits(d!), ks: digits(ks!), e: digits(e!) },
-        latencies: latencies.map(Number),
-      };
-    });
-    const settings = header!.split(',').slice(5);
+    const { settings, networks: nets } = readHelp(help!);
     expect(settings).toHaveLength(12);
     const errors = settings.map((setting, s) => {
       const shuffled = createRandom('help', setting).shuffle(nets);
       const list = shuffled
         .slice(0, 450)
-        .map(({ architecture, latencies }) => ({ architecture, latencyMs: latencies[s]! }));
+        .map(({ architecture, latenciesMs }) => ({ architecture, latencyMs: latenciesMs[s]! }));
       const predictor = fitPredictor(featureRidgePredictor, list.slice(0, 50), predictorContext({ space }));
       return errorsOf(predictor, list.slice(50));
     });

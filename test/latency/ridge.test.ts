@@ -80,6 +80,30 @@ describe('fitRidge', () => {
     });
   });
 
+  it('solves the same where there are more features than examples', () => {
+    const few = 8;
+    const wide = Array.from({ length: few }, () => Array.from({ length: 20 }, () => random.normal()));
+    const targets = wide.map((row) => row[0]! + random.normal());
+    const w = wide.map(() => 0.2 + random.float());
+    const sum = w.reduce((s, v) => s + v, 0);
+    const penalty = Array.from({ length: 20 }, (_, j) => {
+      const mean = wide.reduce((s, row, i) => s + w[i]! * row[j]!, 0) / sum;
+      return 0.3 * wide.reduce((s, row, i) => s + w[i]! * (row[j]! - mean) ** 2, 0);
+    });
+    const fit = fitRidge(wide, targets, w, [0.3]);
+    const wanted = direct(wide, targets, w, penalty);
+    expect(fit.intercept).toBeCloseTo(wanted[0]!, 8);
+    fit.coefficients.forEach((value, j) => expect(value).toBeCloseTo(wanted[j + 1]!, 8));
+    wide.forEach((row, i) => {
+      const without = <T>(list: readonly T[]): T[] => list.filter((_, k) => k !== i);
+      const c = direct(without(wide), without(targets), without(w), penalty);
+      expect(fit.leftOut[i]).toBeCloseTo(
+        row.reduce((s, v, j) => s + v * c[j + 1]!, c[0]!),
+        6,
+      );
+    });
+  });
+
   it('takes the penalty with the least leave-one-out error', () => {
     const lambdas = [1e-6, 1e-3, 0.1, 10];
     const errors = lambdas.map((lambda) => fitRidge(rows, y, weights, [lambda]).looError);
@@ -123,6 +147,12 @@ describe('evaluateLatency', () => {
     expect(errors.biasPercent).toBeCloseTo(5.5, 10);
     expect(errors.rmseMs).toBeCloseTo(Math.sqrt((0.16 + 2.56 + 0 + 16) / 4), 10);
     expect(evaluateLatency([1, 1], [1, 2]).kendallTau).toBeNull();
+    expect(errors.coveredPercent).toBeNull();
+    const intervals = [[9, 10.5], [20.1, 23], null, [39, 40]] as const;
+    expect(evaluateLatency([10.4, 21.6, 30, 44], [10, 20, 30, 40], intervals).coveredPercent).toBeCloseTo(
+      200 / 3,
+      10,
+    );
     expect(() => evaluateLatency([], [])).toThrow(RangeError);
   });
 });

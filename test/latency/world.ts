@@ -28,11 +28,16 @@ export function networkTruthMs(space: SearchSpace, arch: Architecture, noise: nu
   return (0.08 + 0.85 * sum) * (1 + noise * random.normal());
 }
 
-const encode = (latencyMs: number): Uint8Array => new TextEncoder().encode(JSON.stringify({ latencyMs }));
+export const encode = (latencyMs: number): Uint8Array =>
+  new TextEncoder().encode(JSON.stringify({ latencyMs }));
 
-/** Measures what `encode` wrote; ids in `broken` fail; counts what it measured. */
+/**
+ * Measures what `encode` wrote; ids in `broken` fail; counts what it measured. `slowness`: how many times longer all takes,
+ * by how many models were measured before.
+ */
 export function truthfulDevice(
   broken: ReadonlySet<string> = new Set(),
+  slowness: (measured: number) => number = () => 1,
 ): DeviceConnection & { measured: string[] } {
   const measured: string[] = [];
   return {
@@ -47,7 +52,8 @@ export function truthfulDevice(
           continue;
         }
         const { latencyMs } = JSON.parse(new TextDecoder().decode(onnx)) as { latencyMs: number };
-        const bench = new ReplayBench(new Map([[id, () => latencyMs]]));
+        const slow = slowness(measured.length);
+        const bench = new ReplayBench(new Map([[id, () => slow * latencyMs]]), () => 2 * slow);
         const protocol = plainProtocol({ round: { rewarmRuns: 0, minSamples: 1, minMs: 0, maxSamples: 1 } });
         const { results } = await replay(bench, [id], protocol);
         measured.push(id);
