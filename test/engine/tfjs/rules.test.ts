@@ -4,10 +4,12 @@ import { loadTensorFlow } from '../../../src/engine/tfjs/load.js';
 import { relayout } from '../../../src/engine/tfjs/layout.js';
 import { dense } from '../../../src/engine/tfjs/rules/conv/dense.js';
 import { denseInScript } from '../../../src/engine/tfjs/rules/conv/denseInScript.js';
+import { depthwise } from '../../../src/engine/tfjs/rules/conv/depthwise.js';
+import { depthwiseInScript } from '../../../src/engine/tfjs/rules/conv/depthwiseInScript.js';
 import { rules } from '../../../src/engine/tfjs/rules/index.js';
-import { rank4, type TensorFlow, type TfImage } from '../../../src/engine/tfjs/tensorflow.js';
+import { rank4, type Shape4, type TensorFlow, type TfImage } from '../../../src/engine/tfjs/tensorflow.js';
 import { convWeightGradientOperation } from '../../../src/graph/operations/conv.js';
-import { sizeOf, type Shape } from '../../../src/util/tensor.js';
+import { sizeOf, type Tensor } from '../../../src/util/tensor.js';
 import { allOperations } from '../../support/allOperations.js';
 import { randomTensor } from '../../support/supernets.js';
 import '../../support/matchers.js';
@@ -18,15 +20,17 @@ it('has a rule for every operation, and for nothing else', async () => {
   expect([...rules.keys()].sort()).toEqual(names.sort());
 });
 
-describe('weight gradients of dense convolutions', () => {
+describe('weight gradients', () => {
   let tf: TensorFlow;
   beforeAll(async () => ({ tf } = await loadTensorFlow()));
 
-  // Native packages take the first, the backend in JavaScript the second.
+  // Native packages take the kernels for them, the backend in JavaScript its convolutions.
   describe.each([
-    ['by the kernel for them', dense],
-    ['by a convolution', denseInScript],
-  ] as const)('%s', (_name, form) => {
+    ['dense, by their kernel', dense, [4, 3], 1],
+    ['dense, by a convolution', denseInScript, [4, 3], 1],
+    ['depthwise, by their kernel', depthwise, [6, 1], 3],
+    ['depthwise, by a convolution', depthwiseInScript, [6, 1], 3],
+  ] as const)('%s', (_name, form, [o, perGroup], groups) => {
     it.each([
       { size: [7, 9], kernel: 3, stride: 1 },
       { size: [7, 9], kernel: 3, stride: 2 },
@@ -36,18 +40,14 @@ describe('weight gradients of dense convolutions', () => {
     ])('$size pixels, kernel $kernel, stride $stride', ({ size, kernel, stride }) => {
       const x = randomTensor([2, 3, ...size], 'x');
       const outputs = size.map((n) => Math.floor((n - kernel) / stride) + 1);
-      const dy = randomTensor([2, 4, ...outputs], 'dy');
-      const weightShape = [4, 3, kernel, kernel] as [number, number, number, number];
-      const doubles = ({ shape, data }: { shape: Shape; data: Float32Array }) => ({
-        shape,
-        data: Float64Array.from(data),
-      });
+      const dy = randomTensor([2, o, ...outputs], 'dy');
+      const weightShape: Shape4 = [o, perGroup, kernel, kernel];
       const [expected] = convWeightGradientOperation.evaluate(
-        { stride, padding: 0, groups: 1, weightShape },
-        [doubles(x), doubles(dy)],
+        { stride, padding: 0, groups, weightShape },
+        [x, dy].map(({ shape, data }) => ({ shape, data: Float64Array.from(data) })),
         [weightShape],
       );
-      const image = ({ shape, data }: { shape: Shape; data: Float32Array }): TfImage =>
+      const image = ({ shape, data }: Tensor): TfImage =>
         rank4(relayout(tf, tf.tensor(data, [...shape]), shape, 'channelsLast'));
       const actual = tf.tidy(() =>
         form.weightGradient(tf, image(x), image(dy), stride, weightShape).dataSync(),

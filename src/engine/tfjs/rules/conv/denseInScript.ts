@@ -1,6 +1,6 @@
 /**
- * `dense` on the backend in JavaScript, whose kernel of the weight gradient takes ten times as long as its convolution of
- * the same size.
+ * `dense` on the backend in JavaScript, whose kernels of weight gradients take ten times as long as its convolutions of the
+ * same size.
  */
 import type { ConvForm } from './form.js';
 import { dense } from './dense.js';

@@ -12,14 +12,16 @@ import { addMargin, removeMargin, type Margin } from '../margin.js';
 import { dense } from './dense.js';
 import { denseInScript } from './denseInScript.js';
 import { depthwise } from './depthwise.js';
+import { depthwiseInScript } from './depthwiseInScript.js';
 import type { ConvForm } from './form.js';
 import { grouped } from './grouped.js';
 import { pointwise } from './pointwise.js';
 
 /** `weightShape`: [O, C / groups, k, k]. */
 function formOf(tf: TensorFlow, { stride, groups }: ConvAttributes, [, perGroup, kernel]: Shape): ConvForm {
-  if (groups > 1 && perGroup === 1) return depthwise;
-  const whole = tf.getBackend() === 'cpu' ? denseInScript : dense;
+  const inScript = tf.getBackend() === 'cpu';
+  if (groups > 1 && perGroup === 1) return inScript ? depthwiseInScript : depthwise;
+  const whole = inScript ? denseInScript : dense;
   const form = kernel === 1 && stride === 1 ? pointwise : whole;
   return groups === 1 ? form : grouped(form, groups);
 }
