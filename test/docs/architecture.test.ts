@@ -32,20 +32,19 @@ describe('docs/architecture.md', () => {
     expect(documented).toEqual(Object.fromEntries(folders.map((folder) => [folder, importsOf(folder)])));
   });
 
-  it.each(['docs/architecture.md', 'docs/formats.md', 'docs/cli.md'].map((page) => [page]))(
-    '%s names files that exist',
-    (page) => {
-      const named = [...read(page).matchAll(/`((?:src|test|scripts|devices|supernets)\/[\w./-]+)`/g)].map(
-        ([, path]) => path!,
-      );
-      const missing = named.filter((path) => !/[A-Z]{4}/.test(path) && !existsSync(packagePath(path)));
-      expect(missing).toEqual([]);
-    },
-  );
+  it.each(
+    ['docs/architecture.md', 'docs/formats.md', 'docs/cli.md', 'docs/devices.md'].map((page) => [page]),
+  )('%s names files that exist', (page) => {
+    const named = [...read(page).matchAll(/`((?:src|test|scripts|devices|supernets)\/[\w./-]+)`/g)].map(
+      ([, path]) => path!,
+    );
+    const missing = named.filter((path) => !/[A-Z]{4}/.test(path) && !existsSync(packagePath(path)));
+    expect(missing).toEqual([]);
+  });
 
   it('links to pages and headings that exist', () => {
     const decisions = readdirSync(packagePath('docs/decisions')).map((name) => `decisions/${name}`);
-    for (const page of ['architecture.md', 'formats.md', 'cli.md', ...decisions]) {
+    for (const page of ['architecture.md', 'formats.md', 'cli.md', 'devices.md', ...decisions]) {
       for (const [, target, anchor] of read(`docs/${page}`).matchAll(/\]\(([\w/.-]*)(#[\w-]+)?\)/g)) {
         const path = target === '' ? page : target!;
         expect(existsSync(packagePath(`docs/${path}`)), `${page}: ${path}`).toBe(true);
