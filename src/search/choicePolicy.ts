@@ -34,27 +34,38 @@ export class ChoicePolicy {
     );
   }
 
-  /**
-   * Adds to the logits sum_t weight_t grad log p(genotype_t), of the genes that the network has, and `entropy` times the
-   * gradient of each gene's entropy; all at the policy as it was before.
-   */
-  follow(steps: readonly { readonly genotype: Genotype; readonly weight: number }[], entropy: number): void {
-    this.logits.forEach((logits, gene) => {
+  /** sum_t weight_t grad log p(genotype_t) in the logits, of the genes that each network has. */
+  gradient(genotypes: readonly Genotype[], weights: ArrayLike<number>): Float64Array[] {
+    return this.logits.map((logits, gene) => {
       const p = softmax(logits, 1);
-      const change = new Float64Array(logits.length);
-      for (const { genotype, weight } of steps) {
-        if (!this.genome.isActive(genotype, gene)) continue;
-        for (let i = 0; i < p.length; i++) change[i]! += weight * (Number(genotype[gene] === i) - p[i]!);
-      }
-      // dH / dlogit_i = -p_i (log p_i + H).
-      const H = -p.reduce((sum, v) => sum + (v > 0 ? v * Math.log(v) : 0), 0);
-      for (let i = 0; i < p.length; i++) {
-        if (p[i]! > 0) change[i]! -= entropy * p[i]! * (Math.log(p[i]!) + H);
-        logits[i]! += change[i]!;
-      }
+      const sum = new Float64Array(logits.length);
+      genotypes.forEach((genotype, t) => {
+        if (!this.genome.isActive(genotype, gene)) return;
+        for (let i = 0; i < p.length; i++) sum[i]! += weights[t]! * (Number(genotype[gene] === i) - p[i]!);
+      });
+      return sum;
     });
   }
+
+  /** Gradient in the logits of the sum of all genes' entropies, in nats: -p_i (log p_i + H). */
+  entropyGradient(): Float64Array[] {
+    return this.logits.map((logits) => {
+      const p = softmax(logits, 1);
+      const entropy = entropyOf(p);
+      return p.map((v) => (v > 0 ? -v * (Math.log(v) + entropy) : 0));
+    });
+  }
+
+  /** Mean over genes that have a choice, as a share of the greatest there can be: 1 for a uniform policy, 0 for a sure one. */
+  uncertainty(): number {
+    const shares = this.logits
+      .filter(({ length }) => length > 1)
+      .map((logits) => entropyOf(softmax(logits, 1)) / Math.log(logits.length));
+    return shares.reduce((sum, v) => sum + v, 0) / Math.max(1, shares.length);
+  }
 }
+
+const entropyOf = (p: Float64Array): number => -p.reduce((sum, v) => sum + (v > 0 ? v * Math.log(v) : 0), 0);
 
 export function softmax(logits: Float64Array, temperature: number): Float64Array {
   const top = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);

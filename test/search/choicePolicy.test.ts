@@ -42,9 +42,8 @@ describe('a policy over choices', () => {
     }
   });
 
-  it('moves along the gradient of the log-probability of the genes that a network has', () => {
+  it('knows the gradient of the log-probability of the genes that a network has', () => {
     const policy = disturbed('follow');
-    const before = policy.logits.map((logits) => logits.slice());
     const random = createRandom('networks');
     const steps = [0.3, -0.7].map((weight) => ({ genotype: genome.sample(random), weight }));
     // The shallowest network of all lacks genes.
@@ -61,15 +60,21 @@ describe('a policy over choices', () => {
           ),
         0,
       );
-    expectMoved(policy, before, objective, () => policy.follow(steps, 0));
+    expectGradient(
+      policy,
+      objective,
+      policy.gradient(
+        steps.map(({ genotype }) => genotype),
+        steps.map(({ weight }) => weight),
+      ),
+    );
   });
 
-  it('moves along the gradient of the entropy', () => {
+  it('knows the gradient of the entropy', () => {
     const policy = disturbed('entropy');
-    const before = policy.logits.map((logits) => logits.slice());
     const objective = (logits: readonly Float64Array[]): number =>
-      0.6 * logits.reduce((sum, own) => sum - probabilities(own).reduce((s, p) => s + p * Math.log(p), 0), 0);
-    expectMoved(policy, before, objective, () => policy.follow([], 0.6));
+      logits.reduce((sum, own) => sum - probabilities(own).reduce((s, p) => s + p * Math.log(p), 0), 0);
+    expectGradient(policy, objective, policy.entropyGradient());
   });
 
   it('has the most likely choices as its mode, and keeps its mind where it is sure', () => {
@@ -77,32 +82,27 @@ describe('a policy over choices', () => {
     const mode = policy.mode();
     policy.logits.forEach((logits, gene) => expect(logits[mode[gene]!]).toBe(Math.max(...logits)));
     for (const logits of policy.logits) logits[0] = 1e4;
-    policy.follow([{ genotype: policy.mode(), weight: 1 }], 1);
-    for (const logits of policy.logits) expect(logits.every(Number.isFinite)).toBe(true);
+    for (const part of [...policy.gradient([policy.mode()], [1]), ...policy.entropyGradient()])
+      expect(part.every(Number.isFinite)).toBe(true);
+    expect(policy.uncertainty()).toBe(0);
+    expect(new ChoicePolicy(genome).uncertainty()).toBeCloseTo(1, 12);
     expect(policy.sample(createRandom('sure'))).toEqual(policy.mode());
   });
 });
 
-/** The change of the logits is the gradient of `objective` by central differences. */
-function expectMoved(
+/** The gradient is that of `objective` by central differences. */
+function expectGradient(
   policy: ChoicePolicy,
-  before: readonly Float64Array[],
   objective: (logits: readonly Float64Array[]) => number,
-  move: () => void,
+  gradient: readonly Float64Array[],
 ): void {
   const h = 1e-6;
-  const wanted = before.map((own, gene) =>
-    own.map((v, i) => {
+  policy.logits.forEach((own, gene) => {
+    const wanted = own.map((v, i) => {
       const at = (value: number): number =>
-        objective(before.map((logits, g) => (g === gene ? logits.with(i, value) : logits)));
+        objective(policy.logits.map((logits, g) => (g === gene ? logits.with(i, value) : logits)));
       return (at(v + h) - at(v - h)) / (2 * h);
-    }),
-  );
-  move();
-  policy.logits.forEach((logits, gene) =>
-    expect(logits.map((v, i) => v - before[gene]![i]!)).toBeAllclose(wanted[gene]!, {
-      relative: 1e-6,
-      absolute: 1e-8,
-    }),
-  );
+    });
+    expect(gradient[gene]).toBeAllclose(wanted, { relative: 1e-6, absolute: 1e-8 });
+  });
 }

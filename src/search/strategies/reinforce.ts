@@ -95,10 +95,15 @@ class Reinforce implements Strategy {
     );
     const advantages = scored.map((score) => (score === undefined ? -penalty : this.#advantage(score)));
     const { learningRate, entropy } = this.options;
-    this.#policy.follow(
-      trials.map(({ genotype }, i) => ({ genotype, weight: learningRate * advantages[i]! })),
-      learningRate * entropy * trials.length,
+    const rewards = this.#policy.gradient(
+      trials.map(({ genotype }) => genotype),
+      advantages,
     );
+    const entropies = this.#policy.entropyGradient();
+    this.#policy.logits.forEach((own, gene) => {
+      for (let i = 0; i < own.length; i++)
+        own[i]! += learningRate * (rewards[gene]![i]! + entropy * trials.length * entropies[gene]![i]!);
+    });
     trials.forEach(({ genotype }, i) => {
       const score = scored[i];
       if (score === undefined) return;
