@@ -16,7 +16,7 @@ const stepsFor = (samples: number): number => Math.min(800, Math.max(200, Math.c
 
 export const ensemblePredictor = definePredictor({
   name: NAME,
-  description: 'Five small networks, as BANANAS has them; their spread is the variance',
+  description: 'Five small networks, an ensemble as in BANANAS; their spread is the variance',
   variance: true,
   losses: LOSSES,
 
