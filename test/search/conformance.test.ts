@@ -1,5 +1,6 @@
 /** What every strategy must do; a new one joins through the list in strategies/index.ts. */
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { createOnnxRuntimeEngine } from '../../src/engine/onnxruntime/engine.js';
 import { search, type SearchOptions } from '../../src/search/search.js';
 import { strategies } from '../../src/search/strategies/index.js';
 import type { Strategy, StrategyContext, StrategyDefinition, Trial } from '../../src/search/strategy.js';
@@ -12,6 +13,9 @@ import { InfeasibleError } from '../../src/util/errors.js';
 import { counting, landscape } from '../support/landscape.js';
 import { shippedSpace, smallSpace } from '../support/spaces.js';
 import { neighbourSurrogate } from '../support/surrogates.js';
+
+const engine = await createOnnxRuntimeEngine({ threads: 1 });
+afterAll(() => engine.dispose());
 
 const small = smallSpace();
 const genome = new Genome(small.genes);
@@ -30,6 +34,7 @@ function start(
   return definition.create({
     objectives: [{ name: 'accuracy', direction: 'maximize' }],
     surrogate: neighbourSurrogate(context.genes),
+    engine,
     ...context,
   });
 }
@@ -45,6 +50,7 @@ describe.each([...strategies.values()].map((s) => [s.name, s] as const))(
       strategy: name,
       budget: 100,
       seed: 7,
+      engine,
       ...more,
     });
 
