@@ -8,10 +8,11 @@ import type { LatencyExample, LatencyPredictor } from './predictor.js';
 import { chooseLatencyPredictor, latencyPredictors } from './predictors.js';
 import type { SubnetRole } from './subnets.js';
 import { UserError } from '../util/errors.js';
-import { tableEntry, tableSpace, type LatencyTable, type MeasuredTable } from './table.js';
+import type { ImportedTable } from './imported.js';
+import { tableEntry, tableSpace, type MeasuredTable, type QueriedTable } from './table.js';
 
 /** Measured subnets of one role. */
-export function tableExamples(table: LatencyTable, role: SubnetRole): LatencyExample[] {
+export function tableExamples(table: QueriedTable | ImportedTable, role: SubnetRole): LatencyExample[] {
   if (table.format === 'ofakit.imported-latency-table/1') return [];
   return table.wholeSubnets
     .filter((subnet) => subnet.role === role)
@@ -19,7 +20,10 @@ export function tableExamples(table: LatencyTable, role: SubnetRole): LatencyExa
 }
 
 /** What predictors may know of a table: its blocks (if it has any), other devices, and its space. */
-export function tableContext(table: LatencyTable, space: SearchSpace = tableSpace(table)): PredictorContext {
+export function tableContext(
+  table: QueriedTable | ImportedTable,
+  space: SearchSpace = tableSpace(table),
+): PredictorContext {
   const sources = table.format === 'ofakit.latency-table/1' ? table.sources : [];
   if (Object.keys(table.entries).length === 0) return predictorContext({ space, sources });
   return predictorContext({
@@ -30,7 +34,7 @@ export function tableContext(table: LatencyTable, space: SearchSpace = tableSpac
 }
 
 /** Digest of all that a predictor of the table is fitted on. */
-function basis(table: MeasuredTable): string {
+function basis(table: QueriedTable): string {
   const entries = Object.entries(table.entries).map(([key, { latencyMs }]) => [key, latencyMs]);
   const parts = [entries.sort(), tableExamples(table, 'fit'), table.sources];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
@@ -51,7 +55,10 @@ export function keepPredictor(table: MeasuredTable): void {
 }
 
 /** The one that is kept, where it still fits the table; otherwise chosen now. Throws as `chooseLatencyPredictor`. */
-export function predictorOf(table: LatencyTable, context: PredictorContext): LatencyPredictor {
+export function predictorOf(
+  table: QueriedTable | ImportedTable,
+  context: PredictorContext,
+): LatencyPredictor {
   if (table.format === 'ofakit.latency-table/1' && table.predictor !== undefined) {
     const definition = latencyPredictors.get(table.predictor.name);
     if (definition !== undefined && table.predictor.basis === basis(table))

@@ -9,7 +9,15 @@ import { lookUpBlocks } from './context.js';
 import { predictorOf, tableContext, tableExamples } from './fitted.js';
 import type { LatencyPredictor } from './predictor.js';
 import { applicablePredictors, latencyPredictorByName } from './predictors.js';
-import { readTable, sameBlocks, tableEntry, tableSpace, type LatencyTable } from './table.js';
+import type { ImportedTable } from './imported.js';
+import {
+  readTableForQueries,
+  sameBlocks,
+  tableEntry,
+  tableSpace,
+  type LatencyTable,
+  type QueriedTable,
+} from './table.js';
 
 export { tableContext, tableExamples } from './fitted.js';
 
@@ -29,13 +37,13 @@ export interface LatencyAnswer {
 }
 
 /** Answers from one table; the predictor is the table's, or fitted on its `fit` subnets once. */
-export class LatencyQuery {
+export class LatencyQuery<Table extends QueriedTable | ImportedTable = QueriedTable | ImportedTable> {
   readonly space: SearchSpace;
   readonly predictor: LatencyPredictor;
 
   /** `method`: name of a predictor; default the best by cross-validation. Throws UserError where it cannot be fitted. */
   constructor(
-    readonly table: LatencyTable,
+    readonly table: Table,
     method?: string,
   ) {
     this.space = tableSpace(table);
@@ -74,8 +82,8 @@ export class LatencyQuery {
     return { latencyMs, intervalMs: null, method: 'table', device: this.table.device.name };
   }
 
-  /** A block's entry by key; see `tableEntry`. */
-  block(key: string, imageSize?: number): ReturnType<typeof tableEntry> {
+  /** A block's latency by key; see `tableEntry`, which gives all that a table has of it. */
+  block(key: string, imageSize?: number): { readonly latencyMs: number } {
     return tableEntry(this.table, key, imageSize);
   }
 
@@ -101,7 +109,7 @@ export function latencyFunction(query: LatencyQuery): (archs: readonly Architect
 
 /** Throws UserError for a missing or damaged table. */
 export async function openLatencyTable(path: string, method?: string): Promise<LatencyQuery> {
-  return new LatencyQuery(await readTable(path), method);
+  return new LatencyQuery(await readTableForQueries(path), method);
 }
 
 export interface LatencyValidation {

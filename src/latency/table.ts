@@ -18,7 +18,13 @@ import { UserError } from '../util/errors.js';
 import { fileProblem, parseJson, writeAtomic } from '../util/files.js';
 import { packagePath } from '../util/scripts.js';
 import { blockEntrySchema, type BlockEntry } from './blockContext.js';
-import { importedEntry, importedSizes, importedTableSchema, type ImportedAnswer } from './imported.js';
+import {
+  importedEntry,
+  importedSizes,
+  importedTableSchema,
+  type ImportedAnswer,
+  type ImportedTable,
+} from './imported.js';
 import { transferSourceSchema } from './transferSource.js';
 
 const wholeSubnetSchema = z.strictObject({
@@ -48,6 +54,45 @@ export const measuredTableSchema = z.strictObject({
 });
 export type MeasuredTable = z.infer<typeof measuredTableSchema>;
 
+/** Looked at and passed on: a schema of objects would copy what it checks. */
+const timed = z.custom<{ readonly latencyMs: number }>(
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    'latencyMs' in value &&
+    typeof value.latencyMs === 'number' &&
+    value.latencyMs > 0,
+  'must have a latencyMs above 0',
+);
+
+/** Of a measured table what queries need; the rest of it is let pass unread. */
+const queriedTableSchema = z.looseObject({
+  format: measuredTableSchema.shape.format,
+  device: z.looseObject({ name: z.string() }),
+  space: spaceFileSchema,
+  entries: z.record(z.string(), timed),
+  wholeSubnets: z.array(
+    z.object({
+      architecture: architectureFileSchema,
+      role: wholeSubnetSchema.shape.role,
+      latencyMs: z.number().positive(),
+    }),
+  ),
+  sources: measuredTableSchema.shape.sources,
+  predictor: measuredTableSchema.shape.predictor,
+});
+
+/** A table as queries see it: a measured one is one. */
+export interface QueriedTable {
+  readonly format: 'ofakit.latency-table/1';
+  readonly device: { readonly name: string };
+  readonly space: SpaceFile;
+  readonly entries: Readonly<Record<string, { readonly latencyMs: number }>>;
+  readonly wholeSubnets: readonly Pick<MeasuredSubnet, 'architecture' | 'role' | 'latencyMs'>[];
+  readonly sources: MeasuredTable['sources'];
+  readonly predictor?: MeasuredTable['predictor'];
+}
+
 export const latencyTableSchema = z.discriminatedUnion('format', [measuredTableSchema, importedTableSchema]);
 export type LatencyTable = z.infer<typeof latencyTableSchema>;
 export type MeasuredSubnet = z.infer<typeof wholeSubnetSchema>;
@@ -60,24 +105,38 @@ export function tablePath(device: string, space: string, folder = packagePath('l
 /** Throws UserError for a file that is not there, not JSON, or not a latency table. */
 export async function readTable(path: string): Promise<LatencyTable> {
   const table = await readTableIfThere(path);
-  if (table === undefined) {
-    throw new UserError(
-      `Cannot read the latency table ${path}: there is no such file; make it with "ofa measure"`,
-    );
-  }
+  if (table === undefined) throw noTable(path);
   return table;
+}
+
+const noTable = (path: string): UserError =>
+  new UserError(`Cannot read the latency table ${path}: there is no such file; make it with "ofa measure"`);
+
+const queriedSchema = z.discriminatedUnion('format', [queriedTableSchema, importedTableSchema]);
+
+/**
+ * As `readTable`, but of a measured table only what queries need is checked: a table of a large space has thousands of
+ * measurements, and checking every figure of each takes longer than the answer.
+ */
+export async function readTableForQueries(path: string): Promise<QueriedTable | ImportedTable> {
+  const text = await readText(path);
+  if (text === undefined) throw noTable(path);
+  return parseJson(text, queriedSchema, `the latency table ${path}`);
 }
 
 /** As `readTable`; undefined where there is no file. */
 export async function readTableIfThere(path: string): Promise<LatencyTable | undefined> {
-  let text: string;
+  const text = await readText(path);
+  return text === undefined ? undefined : parseJson(text, latencyTableSchema, `the latency table ${path}`);
+}
+
+async function readText(path: string): Promise<string | undefined> {
   try {
-    text = await readFile(path, 'utf8');
+    return await readFile(path, 'utf8');
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw fileProblem('read the latency table', path, cause);
   }
-  return parseJson(text, latencyTableSchema, `the latency table ${path}`);
 }
 
 const lines = (list: readonly string[], indent = '    '): string =>
@@ -173,7 +232,7 @@ export function checkSameConditions(
 }
 
 /** The space of the table's architectures. */
-export function tableSpace(table: LatencyTable): SearchSpace {
+export function tableSpace(table: QueriedTable | ImportedTable): SearchSpace {
   return createSpace(table.space, {}, 'the space in the latency table');
 }
 
@@ -201,11 +260,17 @@ export function measuredTable(table: LatencyTable, path = `of device "${table.de
  * A block's entry. `imageSize`: of the network that the block is in, where a table has figures of its own for each.
  * Throws UserError for a block that was not measured: never 0, never a guess.
  */
+export function tableEntry(table: LatencyTable, key: string, imageSize?: number): BlockEntry | ImportedAnswer;
 export function tableEntry(
-  table: LatencyTable,
+  table: QueriedTable | ImportedTable,
   key: string,
   imageSize?: number,
-): BlockEntry | ImportedAnswer {
+): { readonly latencyMs: number };
+export function tableEntry(
+  table: QueriedTable | ImportedTable,
+  key: string,
+  imageSize?: number,
+): { readonly latencyMs: number } {
   if (table.format === 'ofakit.imported-latency-table/1') return importedEntry(table, key, imageSize);
   const entry = Object.hasOwn(table.entries, key) ? table.entries[key] : undefined;
   if (entry !== undefined) return entry;

@@ -1,5 +1,6 @@
 /** What a quickstart does, what it leaves, and what its stages hand on. */
 import type { LatencyQuery, LatencyValidation } from '../latency/query.js';
+import type { LatencyTable } from '../latency/table.js';
 import type { SearchSolution } from '../search/search.js';
 import type { Architecture } from '../space/architecture.js';
 import type { ScheduleFile } from '../training/schedule.js';
@@ -145,7 +146,7 @@ export interface QuickstartResults {
   readonly splits: Readonly<Record<'train' | 'validation' | 'test', number>>;
   readonly accuracy: FittedAccuracy;
   readonly latency: LatencyValidation;
-  readonly query: LatencyQuery;
+  readonly query: LatencyQuery<LatencyTable>;
   /** Subnets with measured latency and validation accuracy. */
   readonly measured: readonly MeasuredBoth[];
   /** By the predictors, over the whole space. */
