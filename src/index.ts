@@ -55,9 +55,29 @@ export { createLocalExecutor } from './device/localProcess.js';
 export type { LatencyMeasurement } from './device/measurement.js';
 export { providers, type ProviderDefinition } from './device/providers.js';
 export { serveBrowserAgent, type ServeBrowserOptions } from './device/browser/serve.js';
-export { measure, findTable, type MeasureRequest } from './pipeline/measure.js';
+export { measure, findTable, knownDevices, type MeasureRequest } from './pipeline/measure.js';
 export { openLatencyTable, validateTable, LatencyQuery, type LatencyAnswer } from './latency/query.js';
-export { readTable, writeTable, type LatencyTable } from './latency/table.js';
+export {
+  readTable,
+  tableEntry,
+  writeTable,
+  type LatencyTable,
+  type MeasuredTable,
+  type QueriedTable,
+} from './latency/table.js';
+export { fillTable, type FillRequest, type FillResult } from './latency/fill.js';
+export { evaluateLatency, type LatencyErrors } from './latency/evaluate.js';
+export { latencyPredictors, chooseLatencyPredictor } from './latency/predictors.js';
+export { predictorContext, type PredictorContext } from './latency/context.js';
+export { fitPredictor } from './latency/crossValidation.js';
+export type {
+  LatencyExample,
+  LatencyModel,
+  LatencyPredictor,
+  PredictorDefinition as LatencyPredictorDefinition,
+} from './latency/predictor.js';
+export { distilSource } from './latency/transferPredictor.js';
+export type { TransferSource } from './latency/transferSource.js';
 export { latencyImportByName, latencyImports } from './latency/import/index.js';
 export type { ImportRequest, ImportResult, LatencyImport } from './latency/import/format.js';
 
