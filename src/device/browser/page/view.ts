@@ -186,14 +186,16 @@ export class View {
   }
 
   private addResult(id: string, { latencyMs, ciMs, flags, cpuOperators }: LatencyMeasurement): void {
-    const half = ciMs === null ? '' : ` ±${Math.round((50 * (ciMs[1] - ciMs[0])) / latencyMs)} %`;
+    const percent = ciMs === null ? Infinity : Math.round((50 * (ciMs[1] - ciMs[0])) / latencyMs);
+    // Beyond that a figure says nothing, and the flags say why.
+    const half = percent > 100 ? '' : ` ±${percent} %`;
     this.latest(latencyMs, half);
     const notes = [
       ...flags.map((flag) => FLAGS[flag]),
       ...(cpuOperators ?? []).map((name) => `${name} ran on the CPU`),
     ];
     const value = milliseconds(latencyMs).join(' ');
-    this.setLine(id, { value, spread: half, note: notes.join(', '), ms: latencyMs, state: 'measured' });
+    this.setLine(id, { value, spread: half, note: notes.join('; '), ms: latencyMs, state: 'measured' });
     part('measured-count').textContent = `${++this.measured}`;
   }
 
