@@ -69,7 +69,8 @@ export interface Loader {
   close(): Promise<void>;
 }
 
-const DEFAULT_CACHE_BYTES = 256 * 2 ** 20;
+/** Of decoded image files. */
+export const DEFAULT_CACHE_BYTES = 256 * 2 ** 20;
 /** Epochs whose permutation is kept: the current one and the next, whose first batches are prefetched. */
 const ORDERS_KEPT = 2;
 

@@ -47,6 +47,8 @@ export interface LoaderSettings {
   readonly batchSize: number;
   readonly seed: number;
   readonly workers?: number;
+  /** Memory for decoded image files. */
+  readonly cacheBytes?: number;
   readonly logger?: Logger;
 }
 

@@ -24,6 +24,8 @@ export interface RuntimeOptions {
   readonly engine?: EngineName;
   /** What ONNX Runtime computes on. Default `cpu`. */
   readonly provider?: Provider;
+  /** What compiled programs may hold between runs, bytes. */
+  readonly programBytes?: number;
   /** Told where the time of training steps goes; made for this runtime alone. */
   readonly profiler?: StepProfiler;
   /** Threads of an operator; the processors of this process unless given. TensorFlow.js: where its package has threads. */
@@ -57,6 +59,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   const { training, inference } = await engines[options.engine ?? 'onnxruntime'](options);
   const programs = new ProgramCache(
     profiler === undefined ? training : timedEngine(training, profiler.stopwatch),
+    options.programBytes,
   );
   return {
     training,

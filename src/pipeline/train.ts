@@ -5,14 +5,16 @@ import type { Loader } from '../data/loader.js';
 import type { SearchSpace } from '../space/space.js';
 import type { SupernetWeights } from '../supernet/weights.js';
 import type { EvaluationSettings } from '../training/evaluator.js';
-import { StepProfiler, type StepObserver, type TrainingProfile } from '../training/profile.js';
+import { StepProfiler, type TrainingProfile } from '../training/profile.js';
 import type { Schedule } from '../training/schedule.js';
-import { trainSupernet, type TrainingResult } from '../training/trainer.js';
+import { trainSupernet, type TrainingOptions, type TrainingResult } from '../training/trainer.js';
 import type { Logger } from '../util/logger.js';
-import { peakMemoryBytes } from '../util/memory.js';
+import { formatBytes, peakMemoryBytes } from '../util/memory.js';
+import { idleStopwatch } from '../util/stopwatch.js';
 import type { EngineName, Provider } from './engineName.js';
 import { openInitialWeights } from './init.js';
-import { createEvaluator, openLoader } from './run.js';
+import { MemoryGuard, planTrainingMemory } from './memory.js';
+import { createEvaluator, fittingLoader, openData } from './run.js';
 import { createRuntime, type Runtime } from './runtime.js';
 
 export interface TrainSettings {
@@ -43,6 +45,8 @@ export interface TrainRequest extends TrainSettings {
   readonly onCorrupt?: OnCorrupt;
   /** Ends the call after this many steps, and a few before them that do not count, and says where their time went. */
   readonly profileSteps?: number;
+  /** Bytes of memory to stay within; refused where that is not estimated to be possible. Default: most of the machine's. */
+  readonly maxMemory?: number;
 }
 
 export interface TrainedSupernet extends TrainingResult {
@@ -63,6 +67,7 @@ const PROFILE_WARMUP_STEPS = 5;
  */
 export async function train(request: TrainRequest): Promise<TrainedSupernet> {
   const { space, schedule, seed, logger, engine, provider, threads, workers, profileSteps } = request;
+  const { evaluation, maxMemory } = request;
   const profiler =
     profileSteps === undefined ? undefined : new StepProfiler({ warmupSteps: PROFILE_WARMUP_STEPS });
   const source = typeof request.data === 'string' ? parseDatasetSpec(request.data) : request.data;
@@ -70,32 +75,56 @@ export async function train(request: TrainRequest): Promise<TrainedSupernet> {
     request.init === undefined ? undefined : await openInitialWeights(space, request.init, seed);
   if (initial?.newHead === true)
     logger.info(`The classifier begins anew: ${request.init!} has another number of classes`);
+  const dataset = await openData(source, request.onCorrupt);
+  const memory = planTrainingMemory({
+    space,
+    schedule,
+    dataset,
+    logger,
+    ...(evaluation === undefined ? {} : { evaluation }),
+    ...(maxMemory === undefined ? {} : { maxMemory }),
+  });
   // First, as it may be missing, and a loader that nobody closes keeps its threads.
   const runtime = await createRuntime({
     logger,
+    programBytes: Math.max(0, memory.programBytes),
     ...(engine === undefined ? {} : { engine }),
     ...(provider === undefined ? {} : { provider }),
     ...(profiler === undefined ? {} : { profiler }),
     ...(threads === undefined ? {} : { threads }),
   });
-  const loader = await openLoader(space, source, {
+  const loader = await fittingLoader(space, dataset, {
     batchSize: schedule.batchSize,
     seed,
     logger,
+    cacheBytes: memory.imageBytes,
     ...(workers === undefined ? {} : { workers }),
-    onCorrupt: request.onCorrupt,
   });
+  const guard = new MemoryGuard(memory.maxBytes, runtime.programs, logger);
+  const settings = { ...request, evaluation: { ...evaluation, ...memory.evaluation } };
   try {
-    const result = await trainWith(request, loader, runtime, initial, {
-      ...(profiler === undefined ? {} : { observer: profiler }),
+    const result = await trainWith(settings, loader, runtime, initial, {
+      wholeNetworks: memory.wholeNetworks,
+      observer: {
+        stopwatch: profiler?.stopwatch ?? idleStopwatch,
+        beginStep: () => profiler?.beginStep(),
+        endStep: (phase) => {
+          profiler?.endStep(phase);
+          guard.check();
+        },
+      },
       ...(profileSteps === undefined ? {} : { maxSteps: PROFILE_WARMUP_STEPS + profileSteps }),
     });
     const profile = await profiler?.finish(schedule.batchSize);
+    const peak = peakMemoryBytes();
+    logger.info(
+      `Memory: ${formatBytes(peak)} at the most, of ${formatBytes(memory.maxBytes)}; estimated ${formatBytes(memory.needed)} and compiled programs`,
+    );
     return {
       ...result,
       skippedImages: loader.skipped,
       ...(profile === undefined ? {} : { profile }),
-      peakMemoryBytes: peakMemoryBytes(),
+      peakMemoryBytes: peak,
     };
   } finally {
     await loader.close();
@@ -109,7 +138,7 @@ export function trainWith(
   loader: Loader,
   runtime: Runtime,
   initial?: { readonly weights: SupernetWeights; readonly sha256: string },
-  part: { readonly observer?: StepObserver; readonly maxSteps?: number } = {},
+  part: Pick<TrainingOptions, 'observer' | 'maxSteps' | 'wholeNetworks'> = {},
 ): Promise<TrainingResult> {
   const { space, schedule, folder, seed, epochsScale, validateEveryEpochs, evaluation, logger, signal } =
     settings;

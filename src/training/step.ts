@@ -5,6 +5,7 @@ import { limitGenes } from '../space/limits.js';
 import { sampleArchitecture } from '../space/sampling.js';
 import { layerOutput, type BlockSpec, type LayerSpec } from '../space/network.js';
 import { architectureOf, type SearchSpace } from '../space/space.js';
+import type { SubnetChoices } from '../supernet/choices.js';
 import type { SubnetExecutor } from '../supernet/executor.js';
 import { setLeading, sliceLeading } from '../supernet/slicing.js';
 import type { SupernetWeights } from '../supernet/weights.js';
@@ -21,6 +22,10 @@ export interface StepContext {
   readonly teacher: SupernetWeights | undefined;
   readonly labelSmoothing: number;
   readonly seed: number;
+  /** False: no program holds a whole network, for want of memory. Default true. */
+  readonly wholeNetworks?: boolean;
+  /** The program of choices for random subnets of that size, where there is one. */
+  readonly choices?: (imageSize: number) => SubnetChoices | undefined;
 }
 
 /** The image size of a step, shared by its subnets. */
@@ -55,16 +60,18 @@ export async function accumulateStep(
   step: number,
   batch: Batch,
 ): Promise<number> {
-  const { space, executor, weights, gradients, seed } = context;
+  const { space, executor, weights, gradients, seed, wholeNetworks = true } = context;
+  const whole = wholeNetworks ? 'network' : 'blocks';
   const { images, labels } = batch;
   const imageSize = images.shape[2]!;
+  const choices = context.choices?.(imageSize);
   const { teacher, weight, labelWeight } = phase.distillation;
   const hard = labelTargets(labels, space.parameters.classes, context.labelSmoothing);
   let soft: Tensor | undefined;
   if (teacher === 'largest') {
     // In training mode without gradients, as the reference's teacher (`progressive_shrinking.py:157-166`).
     const largest = space.network({ ...space.largest, imageSize });
-    soft = softLabels((await executor.forward(context.teacher!, largest, images, 'network')).logits);
+    soft = softLabels((await executor.forward(context.teacher!, largest, images, whole)).logits);
   }
   let loss = 0;
   const subnets = drawSubnets(space, phase, seed, step, imageSize);
@@ -72,7 +79,7 @@ export async function accumulateStep(
     const network = space.network(arch);
     const targets = soft === undefined ? hard : mixTargets(labelWeight, hard, weight, soft);
     const result = await executor.step(weights, network, images, targets, gradients, {
-      partition: phase.subnets[draw] === 'random' ? 'blocks' : 'network',
+      partition: phase.subnets[draw] === 'random' ? (choices ?? 'blocks') : whole,
       random: createRandom(seed, 'dropout', step, draw),
     });
     if (draw === 0 && teacher === 'in-place') soft = softLabels(result.logits);

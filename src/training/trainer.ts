@@ -18,6 +18,7 @@ import { idleStopwatch } from '../util/stopwatch.js';
 import { METRICS_FILE, rewindMetrics, type Metric } from './metrics.js';
 import { sgdStep } from './optimizer.js';
 import type { StepObserver } from './profile.js';
+import { phaseChoices } from './phaseChoices.js';
 import { learningRateAt, planSchedule, type PhasePlan, type Schedule } from './schedule.js';
 import type { Score } from './score.js';
 import {
@@ -59,6 +60,8 @@ export interface TrainingOptions {
   /** Seconds between checkpoints. Default 60. */
   readonly checkpointSeconds?: number;
   readonly logger?: Logger;
+  /** False: no program holds a whole network, for want of memory (`planMemory`). Default true. */
+  readonly wholeNetworks?: boolean;
   /** Ends the call after this many steps, saved; the next call goes on. Default: when training is done. */
   readonly maxSteps?: number;
   /** Told where steps begin and end, and what their time goes to. */
@@ -170,6 +173,7 @@ class Trainer {
       gradients: this.gradients,
       teacher: this.state.teacher,
       labelSmoothing: schedule.labelSmoothing,
+      choices: phaseChoices(this.options.space, plan, this.options.executor.programBytes),
     };
     const progress = this.logger.progress(`Training: ${phase.name}`, steps);
     progress.update(this.state.position.step - start);

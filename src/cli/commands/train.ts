@@ -15,6 +15,7 @@ import {
   type Register,
   type SpaceOptions,
 } from '../context.js';
+import { memorySize } from '../memorySize.js';
 import { formatProfile } from '../profileTable.js';
 
 interface TrainOptions extends SpaceOptions {
@@ -29,6 +30,7 @@ interface TrainOptions extends SpaceOptions {
   readonly threads?: number;
   readonly workers?: number;
   readonly validateEvery: number;
+  readonly maxMemory?: number;
   readonly profile?: true;
   readonly profileSteps: number;
   readonly onCorrupt?: OnCorrupt;
@@ -60,6 +62,11 @@ export const train: Register = (program, context) => {
       number('validate-every', { above: 0 }),
       1,
     )
+    .option(
+      '--max-memory <size>',
+      'memory to stay within, e.g. 12GB (default: most of the machine)',
+      memorySize('max-memory'),
+    )
     .option('--profile', 'profile the next steps, save and end; without it the same command goes on')
     .option('--profile-steps <n>', 'steps to profile', integer('profile-steps', 1), 20)
     .addOption(onCorruptOption('fail'))
@@ -88,6 +95,7 @@ export const train: Register = (program, context) => {
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.workers === undefined ? {} : { workers: options.workers }),
         ...(options.onCorrupt === undefined ? {} : { onCorrupt: options.onCorrupt }),
+        ...(options.maxMemory === undefined ? {} : { maxMemory: options.maxMemory }),
         ...(options.profile === undefined ? {} : { profileSteps: options.profileSteps }),
         logger: await context.logger(),
         signal: context.signal,
