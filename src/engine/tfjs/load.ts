@@ -107,7 +107,7 @@ function checkComputes(tf: TensorFlow): void {
   const ones = (shape: number[]): TfImage => rank4(tf.ones(shape));
   const sums = tf.tidy(() => tf.conv2d(ones([1, 3, 3, 1]), ones([2, 2, 1, 1]), 1, 'valid').dataSync());
   if (sums.length !== 4 || !sums.every((sum) => sum === 4))
-    throw new Error(`a sum of four ones is ${String(sums[0])}`);
+    throw new Error(`sums of four ones are ${sums.join(', ')}`);
 }
 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));

@@ -15,7 +15,7 @@ export const batchNormRule = rule(
   ({ tf, attributes }, [x, scale, shift]) => {
     const mean = tf.mean(x!, ALL_BUT_CHANNELS);
     const variance = tf.mean(tf.square(tf.sub(x!, mean)), ALL_BUT_CHANNELS);
-    return [tf.batchNorm(x!, mean, variance, shift!, scale!, attributes.epsilon), mean, variance];
+    return [tf.batchNorm(x!, mean, variance, shift, scale, attributes.epsilon), mean, variance];
   },
 );
 
@@ -39,5 +39,5 @@ export const batchNormInferenceRule = rule(
   batchNormInferenceOperation,
   channelsLast,
   ({ tf, attributes }, [x, scale, shift, mean, variance]) =>
-    tf.batchNorm(x!, mean!, variance!, shift!, scale!, attributes.epsilon),
+    tf.batchNorm(x!, mean!, variance!, shift, scale, attributes.epsilon),
 );

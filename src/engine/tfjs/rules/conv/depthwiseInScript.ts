@@ -1,4 +1,5 @@
 /** `depthwise` on the backend in JavaScript, for the reason `denseInScript` has. */
+import type { TfImage } from '../../tensorflow.js';
 import { depthwise } from './depthwise.js';
 import type { ConvForm } from './form.js';
 
@@ -10,8 +11,8 @@ export const depthwiseInScript: ConvForm = {
     const [n, height, width, c] = x.shape;
     const [, rows, columns, o] = dy.shape;
     const kernel = weightShape[2];
-    const image = tf.reshape(tf.transpose(x, [1, 2, 0, 3]), [1, height, width, n * c]);
-    const filter = tf.reshape(tf.transpose(dy, [1, 2, 0, 3]), [rows, columns, n * c, o / c]);
+    const image: TfImage = tf.reshape(tf.transpose(x, [1, 2, 0, 3]), [1, height, width, n * c]);
+    const filter: TfImage = tf.reshape(tf.transpose(dy, [1, 2, 0, 3]), [rows, columns, n * c, o / c]);
     const correlated = tf.depthwiseConv2d(image, filter, 1, 'valid', 'NHWC', stride);
     // The rows and columns behind are those that no window reaches.
     const taps = tf.slice(correlated, [0, 0, 0, 0], [1, kernel, kernel, -1]);
