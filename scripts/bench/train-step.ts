@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { createRuntime } from '../../src/pipeline/runtime.js';
 import { isDecayed, isTrainable } from '../../src/space/parameters.js';
 import { loadSpace } from '../../src/space/presets.js';
+import { SubnetChoices } from '../../src/supernet/choices.js';
 import { initialiseWeights, storedParameters, zeroTensors } from '../../src/supernet/weights.js';
 import { sgdStep } from '../../src/training/optimizer.js';
 import { labelTargets, mixTargets, softLabels } from '../../src/training/targets.js';
@@ -57,6 +58,7 @@ const parameters = storedParameters(space).filter(({ role }) => isTrainable(role
 const [gradients, velocity] = [zeroTensors(parameters), zeroTensors(parameters)];
 const decayed = new Set(parameters.filter(({ role }) => isDecayed(role)).map(({ name }) => name));
 
+const choices = SubnetChoices.of(space, space.genes, size);
 const rows = [];
 for (const { name, architecture } of peerSubnets(size).filter(
   ({ name }) => values.only === undefined || name === values.only,
@@ -65,7 +67,7 @@ for (const { name, architecture } of peerSubnets(size).filter(
   const step = async (): Promise<number> => {
     const start = performance.now();
     await runtime.executor.step(weights, network, images, targets, gradients, {
-      partition: 'blocks',
+      partition: choices,
       random,
     });
     sgdStep(weights, velocity, gradients, decayed, { learningRate: 1e-4, momentum: 0.9, weightDecay: 3e-5 });

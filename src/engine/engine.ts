@@ -1,4 +1,5 @@
 /** What runs graphs. Engines are interchangeable: one conformance suite holds all of them to the same results. */
+import type { Choice, ChoicePosition } from '../graph/choices.js';
 import type { Graph } from '../graph/graph.js';
 import type { Tensor } from '../util/tensor.js';
 
@@ -11,8 +12,20 @@ export interface Program {
   dispose(): Promise<void>;
 }
 
+/** A chain of positions in which every run makes its own choice. */
+export interface ChoiceProgram {
+  /**
+   * `choices`: one a position. Inputs of the positions that are there, by their name in the chain; outputs likewise. Throws
+   * TypeError for a missing or misshapen input, RangeError for a choice that there is not.
+   */
+  run(inputs: Tensors, choices: readonly Choice[]): Promise<Record<string, Tensor>>;
+  dispose(): Promise<void>;
+}
+
 export interface Engine {
   readonly name: string;
   compile(graph: Graph): Promise<Program>;
+  /** Where the engine can choose inside a program. */
+  compileChoices?(positions: readonly ChoicePosition[]): Promise<ChoiceProgram>;
   dispose(): Promise<void>;
 }

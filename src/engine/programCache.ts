@@ -1,14 +1,21 @@
 /** Keeps compiled programs by key, up to a number of bytes; the least recently used goes first. */
+import type { ChoicePosition } from '../graph/choices.js';
 import type { Graph } from '../graph/graph.js';
-import type { Engine, Program } from './engine.js';
+import type { ChoiceProgram, Engine, Program } from './engine.js';
 import { programBytes } from './programBytes.js';
-import { Recent, type CacheStatistics } from './recent.js';
+import { Recent, type CacheStatistics, type Disposable } from './recent.js';
 
 /** Enough for the programs of every block of the largest space that ships, at one image size. */
 export const DEFAULT_PROGRAM_BYTES = 2e9;
 
+/** One of the two; which one, the key says. */
+interface Kept extends Disposable {
+  readonly program?: Program;
+  readonly choices?: ChoiceProgram;
+}
+
 export class ProgramCache {
-  private readonly programs: Recent<Program>;
+  private readonly kept: Recent<Kept>;
 
   /**
    * `maxBytes`: how much programs may hold between runs, estimated. A program in use is disposed of after its run only, as
@@ -18,27 +25,59 @@ export class ProgramCache {
     private readonly engine: Engine,
     maxBytes = DEFAULT_PROGRAM_BYTES,
   ) {
-    this.programs = new Recent(maxBytes);
+    this.kept = new Recent(maxBytes);
   }
 
   /** The program of `key`, compiled from `build()` on the first call. A failed compilation is not kept. */
-  get(key: string, build: () => Graph): Promise<Program> {
-    return this.programs.get(key, () => {
+  async get(key: string, build: () => Graph): Promise<Program> {
+    const { program } = await this.kept.get(`program ${key}`, () => {
       const graph = build();
-      return { item: this.engine.compile(graph), bytes: programBytes(graph) };
+      const compiled = this.engine.compile(graph);
+      return {
+        item: compiled.then((made) => ({ program: made, dispose: () => made.dispose() })),
+        bytes: programBytes(graph),
+      };
     });
+    return program!;
+  }
+
+  /** Whether the engine can choose inside a program. */
+  get canChoose(): boolean {
+    return this.engine.compileChoices !== undefined;
+  }
+
+  /** As `get`, for chains of choices. Throws TypeError where the engine has none. */
+  async choices(key: string, build: () => readonly ChoicePosition[]): Promise<ChoiceProgram> {
+    const { choices } = await this.kept.get(`choices ${key}`, () => {
+      const { engine } = this;
+      if (engine.compileChoices === undefined)
+        throw new TypeError(`Cannot compile choices: the engine must offer it: "${engine.name}" does not`);
+      const positions = build();
+      const graphs = positions.flatMap(({ variants }) => variants);
+      return {
+        item: engine
+          .compileChoices(positions)
+          .then((made) => ({ choices: made, dispose: () => made.dispose() })),
+        bytes: graphs.reduce((sum, graph) => sum + programBytes(graph), 0),
+      };
+    });
+    return choices!;
+  }
+
+  get maxBytes(): number {
+    return this.kept.maxBytes;
   }
 
   /** Another limit, which the next program compiled is the first to meet. */
   limit(maxBytes: number): void {
-    this.programs.limit(maxBytes);
+    this.kept.limit(maxBytes);
   }
 
   get statistics(): CacheStatistics {
-    return this.programs.statistics;
+    return this.kept.statistics;
   }
 
   dispose(): Promise<void> {
-    return this.programs.dispose();
+    return this.kept.dispose();
   }
 }

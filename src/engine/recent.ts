@@ -26,11 +26,15 @@ export class Recent<P extends Disposable> {
   private evictions = 0;
 
   /** The one asked for last is kept, however large. */
-  constructor(private maxBytes: number) {}
+  constructor(private limitBytes: number) {}
+
+  get maxBytes(): number {
+    return this.limitBytes;
+  }
 
   /** Another limit, which the next thing made is the first to meet. */
   limit(maxBytes: number): void {
-    this.maxBytes = maxBytes;
+    this.limitBytes = maxBytes;
   }
 
   /** The item of `key`, made on the first call. One whose making failed is not kept. */
@@ -53,7 +57,7 @@ export class Recent<P extends Disposable> {
       throw error;
     }
     for (const [oldest, entry] of this.entries) {
-      if (this.bytes <= this.maxBytes || entry === made) break;
+      if (this.bytes <= this.limitBytes || entry === made) break;
       this.forget(oldest, entry);
       this.evictions++;
       await (await entry.item).dispose();

@@ -234,17 +234,19 @@ export function forwardGraph(blocks: readonly BlockSpec[], batch: number, mode: 
 /**
  * Forward and backward pass of a segment in training mode. Inputs as `forwardGraph`, and `dy`, the gradient of `y`, or,
  * for the segment that ends in logits (`loss`), `targets` [N, K]. Outputs: `gradient:x` if `inputGradient`, the gradient
- * of every parameter, and with `loss` also `loss` [1], `y` (logits) and the batch statistics.
+ * of every parameter, and with `loss` also `loss` [1]; with `loss` or `results` also `y` (the logits, with `loss`) and the
+ * batch statistics.
  */
 export function backwardGraph(
   blocks: readonly BlockSpec[],
   batch: number,
-  options: { loss: boolean; inputGradient: boolean },
+  options: { readonly loss: boolean; readonly inputGradient: boolean; readonly results?: boolean },
 ): Graph {
+  const results = options.loss || options.results === true;
   const b = new GraphBuilder();
   const x = b.input('x', imageOf(blocks[0]!, batch));
   const values = segmentInputs(b, blocks, batch, 'training');
-  const y = options.loss
+  const y = results
     ? appendSegment(b, blocks, x, values, 'training')
     : blocks.reduce(
         (v, block, i) => appendBlock(b, block, v, (name) => values.get(segmentName(i, name))!, 'training').y,
@@ -255,10 +257,10 @@ export function backwardGraph(
     const loss = crossEntropy(b, y, b.input('targets', y.shape));
     seed = { value: loss, gradient: b.constant('one', [1], Float32Array.of(1)) };
     b.output('loss', loss);
-    b.output('y', y);
   } else {
     seed = { value: y, gradient: b.input('dy', y.shape) };
   }
+  if (results) b.output('y', y);
   const wanted: [string, Value][] = [...values].filter(([name]) => !name.endsWith('.mask'));
   if (options.inputGradient) wanted.unshift(['x', x]);
   const gradients = differentiate(

@@ -2,12 +2,12 @@
 import { onnx, type Onnx } from './onnxProto.js';
 import type { Graph, Node, OnnxAttributes, OnnxEmitter, Value } from '../graph/graph.js';
 import type { Shape } from '../util/tensor.js';
-import type { LoweringOptions } from './target.js';
+import type { Fragment, LoweringOptions } from './target.js';
 
 /** Newest opset whose every operator used here is in ONNX Runtime since 1.12, and in onnxruntime-web. */
 export const OPSET = 17;
 /** ONNX 1.11, which belongs to opset 17's runtimes. */
-const IR_VERSION = 8;
+export const IR_VERSION = 8;
 const FLOAT = onnx.TensorProto.DataType.FLOAT;
 const INT64 = onnx.TensorProto.DataType.INT64;
 
@@ -33,6 +33,11 @@ export class ModelWriter implements OnnxEmitter {
     const name = this.fresh(wanted ?? `value_${value.id}`);
     this.names.set(value, name);
     return name;
+  }
+
+  /** Keeps `name` from being given to another tensor. */
+  reserve(name: string): string {
+    return this.fresh(name);
   }
 
   /** Runs `body` with nodes and tensors named after the node `scope`. */
@@ -191,4 +196,24 @@ export function writeModel(
     graph: { name, node: writer.nodes, initializer: writer.initializers, input, output },
   });
   return onnx.ModelProto.encode(model).finish();
+}
+
+/** A graph's nodes alone. `write` adds them and says which tensor an output is; `isNative` inputs are only reserved a name. */
+export function writeFragment(
+  graph: Graph,
+  isNative: (input: string) => boolean,
+  write: (writer: ModelWriter) => (value: Value) => string,
+): Fragment {
+  const writer = new ModelWriter();
+  const inputs = [...graph.inputs.keys()];
+  for (const [name, value] of graph.inputs) {
+    if (isNative(name)) writer.reserve(name);
+    else writer.name(value, name);
+  }
+  for (const [value, constant] of graph.constants) {
+    writer.initializers.push(floatTensor(writer.name(value, constant.name), value.shape, constant.data));
+  }
+  const tensorOf = write(writer);
+  const outputs = new Map([...graph.outputs].map(([name, value]) => [name, tensorOf(value)]));
+  return { nodes: writer.nodes, initializers: writer.initializers, inputs, outputs };
 }

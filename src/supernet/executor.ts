@@ -4,6 +4,7 @@
  * every position, subnet and step with the same shapes (docs/decisions/0002-block-programs.md).
  */
 import type { ProgramCache } from '../engine/programCache.js';
+import { choiceName, type Choice } from '../graph/choices.js';
 import {
   backwardGraph,
   dropoutMasks,
@@ -17,14 +18,17 @@ import { blockParameters, isTrainable } from '../space/parameters.js';
 import type { Random } from '../util/random.js';
 import { idleStopwatch, type Stopwatch } from '../util/stopwatch.js';
 import { tensor, type Tensor } from '../util/tensor.js';
+import { SubnetChoices } from './choices.js';
 import { addToSupernet, subnetTensors } from './slicing.js';
 import type { SupernetWeights } from './weights.js';
 
 /**
  * `blocks`: a program for every distinct block, whatever subnet it is in. `network`: one program for the whole network,
  * without crossings and recomputation, for architectures that come again and again (the teacher, the largest).
+ * `SubnetChoices`: one program for all its subnets, as fast as `network`, for thousands of steps; it takes seconds to
+ * compile. Where the engine has none, `blocks`.
  */
-export type Partition = 'blocks' | 'network';
+export type Partition = 'blocks' | 'network' | SubnetChoices;
 
 export interface ForwardResult {
   /** [N, classes]. */
@@ -86,15 +90,39 @@ function masksOf({ blocks }: Segment, batch: number, random: Random): Inputs {
 /** Takes the statistics out of a program's outputs, under their full names. */
 function collectStatistics(
   { blocks }: Segment,
-  outputs: Record<string, Tensor>,
+  output: (name: string) => Tensor,
   into: Map<string, Tensor>,
 ): void {
   blocks.forEach((block, i) => {
     for (const { name, role } of blockParameters(block, 'used')) {
-      if (!isTrainable(role)) into.set(`${block.name}.${name}`, outputs[segmentName(i, name)]!);
+      if (!isTrainable(role)) into.set(`${block.name}.${name}`, output(segmentName(i, name)));
     }
   });
 }
+
+const lastBlock = ({ blocks }: Network): BlockSpec => blocks[blocks.length - 1]!;
+
+/** A segment for each block that is there, in the order of the network, and the choice at each position. */
+function chosenSegments(
+  choices: SubnetChoices,
+  network: Network,
+): { readonly segments: readonly Segment[]; readonly choices: readonly Choice[] } {
+  return {
+    segments: network.blocks.map((block) => ({ blocks: [block], signature: '' })),
+    choices: choices.find(network).map(({ choice }) => choice),
+  };
+}
+
+/** Adds tensors of a segment of one block under their names in a chain of choices. */
+function addNamed(into: Inputs, { blocks }: Segment, tensors: Inputs): void {
+  for (const [name, value] of Object.entries(tensors)) into[choiceName(blocks[0]!.name, name)] = value;
+}
+
+/** Looks up outputs of a chain of choices by the names they have in a program of the segment of one block. */
+const outputsOf =
+  ({ blocks }: Segment, outputs: Record<string, Tensor>) =>
+  (name: string): Tensor =>
+    outputs[choiceName(blocks[0]!.name, name)]!;
 
 export class SubnetExecutor {
   /** Weight slicing and gradient scattering are told to the stopwatch. */
@@ -103,6 +131,11 @@ export class SubnetExecutor {
     private readonly stopwatch: Stopwatch<'slicing' | 'scatter'> = idleStopwatch,
   ) {}
 
+  /** What compiled programs may hold between runs. */
+  get programBytes(): number {
+    return this.programs.maxBytes;
+  }
+
   /** Logits and batch statistics, batch norm normalising with the batch's own; no dropout. images: [N, C, S, S]. */
   async forward(
     weights: SupernetWeights,
@@ -110,11 +143,14 @@ export class SubnetExecutor {
     images: Tensor,
     partition: Partition,
   ): Promise<ForwardResult> {
+    if (partition instanceof SubnetChoices && this.programs.canChoose) {
+      return this.chosenForward(weights, network, images, partition);
+    }
     const statistics = new Map<string, Tensor>();
     let x = images;
     for (const segment of segmentsOf(network, partition)) {
       const outputs = await this.runForward(segment, x, this.slice(weights, segment), 'calibration');
-      collectStatistics(segment, outputs, statistics);
+      collectStatistics(segment, (name) => outputs[name]!, statistics);
       x = outputs['y']!;
     }
     return { logits: x, statistics };
@@ -132,8 +168,12 @@ export class SubnetExecutor {
     gradients: SupernetWeights,
     options: StepOptions,
   ): Promise<StepResult> {
+    const { partition } = options;
+    if (partition instanceof SubnetChoices && this.programs.canChoose) {
+      return this.chosenStep(weights, network, images, targets, gradients, { ...options, partition });
+    }
     const batch = images.shape[0]!;
-    const segments = segmentsOf(network, options.partition);
+    const segments = segmentsOf(network, partition);
     const statistics = new Map<string, Tensor>();
     const inputs: Inputs[] = [];
     let x = images;
@@ -142,7 +182,7 @@ export class SubnetExecutor {
       inputs.push({ ...own, x });
       if (segment === segments[segments.length - 1]) break;
       const outputs = await this.runForward(segment, x, own, 'training');
-      collectStatistics(segment, outputs, statistics);
+      collectStatistics(segment, (name) => outputs[name]!, statistics);
       x = outputs['y']!;
     }
     let result: { loss: number; logits: Tensor } | undefined;
@@ -156,15 +196,69 @@ export class SubnetExecutor {
       );
       const outputs = await program.run({ ...inputs[i]!, [loss ? 'targets' : 'dy']: dy });
       if (loss) {
-        collectStatistics(segment, outputs, statistics);
+        collectStatistics(segment, (name) => outputs[name]!, statistics);
         result = { loss: outputs['loss']!.data[0]!, logits: outputs['y']! };
       }
       if (i > 0) dy = outputs[`${GRADIENT}x`]!;
       const scattered = this.stopwatch.begin('scatter');
-      scatter(segment, outputs, gradients);
+      scatter(segment, (name) => outputs[name]!, gradients);
       scattered();
     }
     return { ...result!, statistics };
+  }
+
+  private async chosenForward(
+    weights: SupernetWeights,
+    network: Network,
+    images: Tensor,
+    choices: SubnetChoices,
+  ): Promise<ForwardResult> {
+    const batch = images.shape[0]!;
+    const chosen = chosenSegments(choices, network);
+    const inputs: Inputs = { [choiceName(network.blocks[0]!.name, 'x')]: images };
+    for (const segment of chosen.segments) addNamed(inputs, segment, this.slice(weights, segment));
+    const program = await this.programs.choices(`forward ${batch} ${choices.key}`, () =>
+      choices.forward(batch, 'calibration'),
+    );
+    const outputs = await program.run(inputs, chosen.choices);
+    const statistics = new Map<string, Tensor>();
+    for (const segment of chosen.segments) {
+      collectStatistics(segment, outputsOf(segment, outputs), statistics);
+    }
+    return { logits: outputs[choiceName(lastBlock(network).name, 'y')]!, statistics };
+  }
+
+  private async chosenStep(
+    weights: SupernetWeights,
+    network: Network,
+    images: Tensor,
+    targets: Tensor,
+    gradients: SupernetWeights,
+    { partition: choices, random }: StepOptions & { readonly partition: SubnetChoices },
+  ): Promise<StepResult> {
+    const batch = images.shape[0]!;
+    const chosen = chosenSegments(choices, network);
+    const last = lastBlock(network).name;
+    const inputs: Inputs = {
+      [choiceName(network.blocks[0]!.name, 'x')]: images,
+      [choiceName(last, 'targets')]: targets,
+    };
+    for (const segment of chosen.segments) {
+      addNamed(inputs, segment, this.slice(weights, segment));
+      addNamed(inputs, segment, masksOf(segment, batch, random));
+    }
+    const program = await this.programs.choices(`step ${batch} ${choices.key}`, () => choices.step(batch));
+    const outputs = await program.run(inputs, chosen.choices);
+    const statistics = new Map<string, Tensor>();
+    for (const segment of chosen.segments) {
+      const own = outputsOf(segment, outputs);
+      collectStatistics(segment, own, statistics);
+      const scattered = this.stopwatch.begin('scatter');
+      scatter(segment, own, gradients);
+      scattered();
+    }
+    const [loss, logits] = ['loss', 'y'].map((name) => outputs[choiceName(last, name)]!) as [Tensor, Tensor];
+    return { loss: loss.data[0]!, logits, statistics };
   }
 
   private slice(weights: SupernetWeights, segment: Segment): Inputs {
@@ -188,11 +282,11 @@ export class SubnetExecutor {
   }
 }
 
-function scatter({ blocks }: Segment, outputs: Record<string, Tensor>, gradients: SupernetWeights): void {
+function scatter({ blocks }: Segment, output: (name: string) => Tensor, gradients: SupernetWeights): void {
   blocks.forEach((block, i) => {
     const parts = new Map<string, Tensor>();
     for (const { name, role } of blockParameters(block, 'used')) {
-      if (isTrainable(role)) parts.set(name, outputs[GRADIENT + segmentName(i, name)]!);
+      if (isTrainable(role)) parts.set(name, output(GRADIENT + segmentName(i, name)));
     }
     addToSupernet(gradients, parts, block.name);
   });

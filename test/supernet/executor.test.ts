@@ -7,6 +7,9 @@ import { onnxTarget } from '../../src/lowering/onnx.js';
 import type { Architecture } from '../../src/space/architecture.js';
 import { isTrainable, networkParameters } from '../../src/space/parameters.js';
 import type { SearchSpace } from '../../src/space/space.js';
+import { limitGenes } from '../../src/space/limits.js';
+import { sampleArchitecture } from '../../src/space/sampling.js';
+import { SubnetChoices } from '../../src/supernet/choices.js';
 import { isLeading } from '../../src/supernet/slicing.js';
 import { SubnetExecutor, type Partition, type StepResult } from '../../src/supernet/executor.js';
 import { storedParameters, zeroTensors, type SupernetWeights } from '../../src/supernet/weights.js';
@@ -19,7 +22,8 @@ import { tinySpace } from '../training/support/runs.js';
 import '../support/matchers.js';
 
 const BATCH = 4;
-const PARTITIONS: readonly Partition[] = ['blocks', 'network'];
+const PARTITIONS = ['blocks', 'network', 'choices'] as const;
+type PartitionName = (typeof PARTITIONS)[number];
 const dropout = () => createRandom('masks');
 
 /** A space with a subnet of it, and what its blocks depend on. */
@@ -85,6 +89,8 @@ const LOWERINGS = [
 describe.each([mbconvSubject, resnetSubject])('a subnet of family $family', (subject) => {
   const { space } = subject;
   const { weights, network, images, trainable, masks, naive } = prepare(subject);
+  const choices = SubnetChoices.of(space, space.genes, subject.arch.imageSize);
+  const partitionOf = (name: PartitionName): Partition => (name === 'choices' ? choices : name);
 
   /** Loss with one value of one tensor moved. */
   function lossAt(name: string, index: number, change: number): number {
@@ -108,7 +114,7 @@ describe.each([mbconvSubject, resnetSubject])('a subnet of family $family', (sub
   describe.each(LOWERINGS)('with the $lowering lowering', ({ target }) => {
     let programs: ProgramCache;
     let executor: SubnetExecutor;
-    const runs = new Map<Partition, Run>();
+    const runs = new Map<PartitionName, Run>();
 
     beforeAll(async () => {
       programs = new ProgramCache(
@@ -118,7 +124,7 @@ describe.each([mbconvSubject, resnetSubject])('a subnet of family $family', (sub
       for (const partition of PARTITIONS) {
         const gradients = zeroTensors(trainable);
         const result = await executor.step(weights, network, images, targets, gradients, {
-          partition,
+          partition: partitionOf(partition),
           random: dropout(),
         });
         runs.set(partition, { result, gradients });
@@ -189,13 +195,16 @@ describe.each([mbconvSubject, resnetSubject])('a subnet of family $family', (sub
         expect(outside).toBeGreaterThan(500);
       });
 
-      it('are the same in both partitions, up to rounding', () => {
-        const [a, b] = PARTITIONS.map((partition) => runs.get(partition)!);
-        expect(a!.result.loss).toBeCloseTo(b!.result.loss, 6);
-        for (const [name, { data }] of a!.gradients) {
-          expect(data).toBeAllclose(b!.gradients.get(name)!.data, { relative: 1e-4, absolute: 1e-6 });
-        }
-      });
+      it.each(['network', 'choices'] as const)(
+        'are the same in blocks and in %s, up to rounding',
+        (other) => {
+          const [a, b] = (['blocks', other] as const).map((partition) => runs.get(partition)!);
+          expect(a!.result.loss).toBeCloseTo(b!.result.loss, 6);
+          for (const [name, { data }] of a!.gradients) {
+            expect(data).toBeAllclose(b!.gradients.get(name)!.data, { relative: 1e-4, absolute: 1e-6 });
+          }
+        },
+      );
 
       it('add up over the subnets of a step', async () => {
         const sum = zeroTensors(trainable);
@@ -212,11 +221,57 @@ describe.each([mbconvSubject, resnetSubject])('a subnet of family $family', (sub
       });
     });
 
+    describe('choices', () => {
+      const genes = space.genes;
+      it('serve every subnet with one program', async () => {
+        const subnets = Array.from({ length: 6 }, (_, i) => ({
+          ...sampleArchitecture(genes, createRandom('choices', i)),
+          imageSize: subject.arch.imageSize,
+        }));
+        const { misses } = programs.statistics;
+        for (const arch of [space.smallest, space.largest, ...subnets]) {
+          const subnet = space.network({ ...arch, imageSize: subject.arch.imageSize });
+          const gradients = zeroTensors(trainable);
+          const step = (partition: Partition, into: SupernetWeights) =>
+            executor.step(weights, subnet, images, targets, into, { partition, random: dropout() });
+          const { loss, logits, statistics } = await step(choices, gradients);
+          expect(programs.statistics.misses).toBe(misses);
+          const expected = zeroTensors(trainable);
+          const whole = new ProgramCache(
+            await createOnnxRuntimeEngine({ threads: 1, optimization: 'basic', target: await target() }),
+          );
+          const result = await new SubnetExecutor(whole).step(weights, subnet, images, targets, expected, {
+            partition: 'network',
+            random: dropout(),
+          });
+          await whole.dispose();
+          expect(loss).toBeCloseTo(result.loss, 5);
+          expect(logits.data).toBeAllclose(result.logits.data, { relative: 1e-4, absolute: 1e-5 });
+          expect([...statistics.keys()].sort()).toEqual([...result.statistics.keys()].sort());
+          for (const [name, { data }] of gradients) {
+            expect(data).toBeAllclose(expected.get(name)!.data, { relative: 2e-4, absolute: 1e-5 });
+          }
+        }
+      });
+
+      it('refuse a subnet that is not among them', async () => {
+        const other = SubnetChoices.of(
+          space,
+          limitGenes(genes, { d: { largest: 1 } }),
+          subject.arch.imageSize,
+        );
+        const smallest = space.network({ ...space.smallest, imageSize: subject.arch.imageSize });
+        await expect(executor.forward(weights, smallest, images, other)).rejects.toThrow(
+          /Cannot choose block ".*": it must be one of the program: it is not/,
+        );
+      });
+    });
+
     describe('repetition', () => {
       it.each(PARTITIONS)('gives the same bits in %s', async (partition) => {
         const again = zeroTensors(trainable);
         const result = await executor.step(weights, network, images, targets, again, {
-          partition,
+          partition: partitionOf(partition),
           random: dropout(),
         });
         expect(result.loss).toBe(runs.get(partition)!.result.loss);
@@ -257,7 +312,12 @@ describe.each([mbconvSubject, resnetSubject])('a subnet of family $family', (sub
 
     describe('forward', () => {
       it.each(PARTITIONS)('normalises with the batch and drops nothing out, in %s', async (partition) => {
-        const { logits, statistics } = await executor.forward(weights, network, images, partition);
+        const { logits, statistics } = await executor.forward(
+          weights,
+          network,
+          images,
+          partitionOf(partition),
+        );
         const expected = naiveNetwork(network, images, weights, { training: true });
         expect(logits.data).toBeAllclose(expected.y.data, { relative: 1e-5 });
         for (const [name, { data }] of statistics) {

@@ -2,11 +2,13 @@
 import { availableParallelism } from 'node:os';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import type { Graph } from '../../graph/graph.js';
+import { choiceModel } from '../../lowering/choiceModel.js';
 import { onnxTarget } from '../../lowering/onnx.js';
 import type { LoweringTarget } from '../../lowering/target.js';
 import type { Tensor } from '../../util/tensor.js';
 import type { Engine, Program, Tensors } from '../engine.js';
 import { inputOf } from '../inputs.js';
+import { OnnxRuntimeChoices } from './choices.js';
 import { loadRuntime, type Runtime } from './runtime.js';
 import type { SessionFactory } from './sessions.js';
 
@@ -47,6 +49,11 @@ export async function createOnnxRuntimeEngine(options: OnnxRuntimeOptions = {}):
     compile: async (graph) => {
       const session = await sessions.create(target.lower(graph), sessionOptions);
       return new OnnxRuntimeProgram(runtime, graph, session);
+    },
+    compileChoices: async (positions) => {
+      const model = choiceModel(positions, target);
+      const session = await sessions.create(model.bytes, sessionOptions);
+      return new OnnxRuntimeChoices(runtime, positions, model, session);
     },
     dispose: () => Promise.resolve(),
   };

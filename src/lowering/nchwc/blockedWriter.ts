@@ -37,9 +37,19 @@ export class BlockedWriter extends BlockedOperators {
   private readonly producers = new Map<Value, Node>();
   private readonly results: ReadonlySet<Value>;
 
-  constructor(writer: ModelWriter, block: number, graph: Graph) {
+  /** `blockedInputs`: images that are given in blocked form, by the names of their tensors. */
+  constructor(
+    writer: ModelWriter,
+    block: number,
+    graph: Graph,
+    blockedInputs: ReadonlyMap<string, Value> = new Map(),
+  ) {
     super(writer, block);
     for (const value of [...graph.inputs.values(), ...graph.constants.keys()]) this.plainForms.add(value);
+    for (const [name, value] of blockedInputs) {
+      this.plainForms.delete(value);
+      this.blockedForms.set(value, name);
+    }
     for (const node of graph.nodes) {
       for (const value of node.outputs) this.producers.set(value, node);
       for (const value of new Set(node.inputs))
@@ -120,8 +130,8 @@ export class BlockedWriter extends BlockedOperators {
     if (postponed !== undefined && !this.plainForms.has(value)) this.writePlain(postponed);
     if (this.plainForms.has(value)) return this.writer.name(value);
     const blocked = this.blocked(value);
-    const producer = this.producers.get(value)!.name;
-    return this.writer.within(producer, () =>
+    const producer = this.producers.get(value);
+    return this.writer.within(producer?.name ?? 'input', () =>
       this.operator('ReorderOutput', [blocked], { channels: value.shape[1]! }, this.plainOutput(value)),
     );
   }
