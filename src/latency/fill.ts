@@ -252,6 +252,8 @@ class Filling {
     for (let pass = 0; pass < REMEASURING_PASSES; pass++) {
       const drifted = this.drifted(tasks);
       if (drifted.length === 0) return [];
+      // Where most has drifted there is no usual speed to wait for.
+      if (pass > 0 && drifted.length > 0.5 * tasks.length) break;
       const most = Math.max(request.protocol.interleave, Math.ceil(REMEASURED_SHARE * tasks.length));
       const usualMs = usualSentinelMs(tasks.flatMap((task) => task.current(table) ?? []));
       await this.measure(
