@@ -122,6 +122,8 @@ export { GraphBuilder, type Graph, type Operation, type Value } from './graph/gr
 export { differentiate } from './graph/differentiate.js';
 export { evaluate } from './graph/evaluate.js';
 export { createOnnxRuntimeEngine } from './engine/onnxruntime/engine.js';
+export { createTfjsEngine } from './engine/tfjs/engine.js';
+export type { TfjsOptions } from './engine/tfjs/options.js';
 export type { Engine, Program } from './engine/engine.js';
 export { onnxTarget } from './lowering/onnx.js';
 export { readOnnx } from './lowering/readOnnx.js';

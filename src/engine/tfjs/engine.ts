@@ -1,13 +1,9 @@
 /** Graphs on TensorFlow.js: a second, independent runtime, and the way to NVIDIA GPUs by its native packages. */
-import { silentLogger, type Logger } from '../../util/logger.js';
+import { silentLogger } from '../../util/logger.js';
 import type { Engine } from '../engine.js';
-import { loadTensorFlow, type LoadOptions } from './load.js';
+import { loadTensorFlow } from './load.js';
+import type { TfjsOptions } from './options.js';
 import { TfjsProgram } from './program.js';
-
-export interface TfjsOptions extends LoadOptions {
-  /** Told which package computes. */
-  readonly logger?: Logger;
-}
 
 /** Throws UserError where TensorFlow.js is not installed or does not work here, saying what to install. */
 export async function createTfjsEngine({

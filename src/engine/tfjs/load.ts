@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { z } from 'zod';
 import { UserError } from '../../util/errors.js';
+import type { LoadOptions } from './options.js';
 import { rank4, type TensorFlow, type TfImage } from './tensorflow.js';
 
 export interface LoadedTensorFlow {
@@ -10,13 +11,6 @@ export interface LoadedTensorFlow {
   readonly name: string;
   /** On its own kernels in C++, or in JavaScript. */
   readonly native: boolean;
-}
-
-export interface LoadOptions {
-  /** Threads inside an operator, where the package is a native one: TensorFlow's own choice unless given. */
-  readonly threads?: number;
-  /** File beside whose packages they are looked for: this one unless given. */
-  readonly from?: string | URL;
 }
 
 interface Candidate {
