@@ -117,7 +117,7 @@ export class Genome {
       const depth = depthOf[i]!;
       text[i] = depth < 0 || genotype[depth]! >= least[i]! ? genotype[i]! + KEY_BASE + 1 : KEY_BASE;
     }
-    return text.latin1Slice();
+    return text.toString('latin1');
   }
 
   /** Genes in which the two networks differ; a gene that only one of them has counts. */

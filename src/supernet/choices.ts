@@ -1,5 +1,5 @@
 /**
- * All subnets of a part of a space as one program (docs/decisions/0015-choices-inside-a-program.md): nothing is compiled for
+ * All subnets of a part of a space as one program (docs/decisions/0013-choices-inside-a-program.md): nothing is compiled for
  * a subnet that was never seen, nothing is computed twice, and nothing crosses to JavaScript between blocks.
  */
 import { createHash } from 'node:crypto';
