@@ -11,13 +11,19 @@ import { operationOfNode, ProfileSums, readProfile } from '../../../src/engine/o
 import { fallbacks, FallbackReport, providerConfig } from '../../../src/engine/onnxruntime/providers.js';
 import { loadRuntime } from '../../../src/engine/onnxruntime/runtime.js';
 import { plainSessions, ProfiledSessions } from '../../../src/engine/onnxruntime/sessions.js';
+import { ProgramCache } from '../../../src/engine/programCache.js';
 import { GraphBuilder, type Graph } from '../../../src/graph/graph.js';
 import { backwardGraph } from '../../../src/graph/network.js';
 import { maxPool } from '../../../src/graph/operations/maxPool.js';
 import { differentiate } from '../../../src/graph/differentiate.js';
 import { onnxTarget } from '../../../src/lowering/onnx.js';
+import { SubnetChoices } from '../../../src/supernet/choices.js';
+import { SubnetExecutor } from '../../../src/supernet/executor.js';
+import { initialiseWeights, zeroTensors } from '../../../src/supernet/weights.js';
+import { trainableParameters } from '../../../src/training/state.js';
 import { UserError } from '../../../src/util/errors.js';
 import { silentLogger } from '../../../src/util/logger.js';
+import { createRandom } from '../../../src/util/random.js';
 import { sizeOf, tensor, type Tensor } from '../../../src/util/tensor.js';
 import { tinySpace } from '../../training/support/runs.js';
 
@@ -100,6 +106,35 @@ describe('profiled sessions', () => {
       expect(await readdir(temporary)).toEqual([]);
     },
   );
+});
+
+it('choices inside a program: branches hold no time of the nodes inside them', async () => {
+  const sessions = await ProfiledSessions.open(plainSessions(await loadRuntime()));
+  const target = await defaultTarget();
+  const engine = await createOnnxRuntimeEngine({ threads: 1, optimization: 'basic', target, sessions });
+  const executor = new SubnetExecutor(new ProgramCache(engine));
+  const partition = SubnetChoices.of(space, space.genes, 8);
+  const gradients = zeroTensors(trainableParameters(space));
+  const [images, targets] = [tensor([4, 1, 8, 8]), tensor([4, 10])];
+  sessions.counting = true;
+  for (const arch of [space.largest, space.smallest]) {
+    const network = space.network(arch);
+    const random = createRandom('choices');
+    await executor.step(initialiseWeights(space, 0), network, images, targets, gradients, {
+      partition,
+      random,
+    });
+  }
+  const [times, ...rest] = await sessions.finish();
+  await sessions.close();
+  expect(rest).toEqual([]);
+  const { runs, runMicroseconds, nodes } = times!;
+  expect(runs).toBe(2);
+  expect(nodes.some(({ opType }) => opType === 'If')).toBe(true);
+  expect(nodes.reduce((sum, { microseconds }) => sum + microseconds, 0)).toBeLessThanOrEqual(runMicroseconds);
+  const operations = new Set(nodes.map(({ node }) => operationOfNode(node)));
+  for (const wanted of ['conv2d', 'conv2dWeightGradient', 'batchNormGradient', 'logSoftmax'])
+    expect([...operations]).toContain(wanted);
 });
 
 const event = (cat: string, name: string, ts: number, dur: number, args: object = {}): string =>
