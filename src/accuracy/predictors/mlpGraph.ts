@@ -87,3 +87,15 @@ export function mlpPredictionGraph(shape: MlpShape, batch: number, members: read
   });
   return b.build();
 }
+
+/** Input `x` [batch, inputs], any point between architectures; outputs `y` [batch, 1] and its gradient in `x`, `gradient`. */
+export function mlpInputGradientGraph(shape: MlpShape, batch: number, member: NamedArrays): Graph {
+  const b = new GraphBuilder();
+  const x = b.input('x', [batch, shape.inputs]);
+  const shapes = mlpParameters(shape);
+  const y = forward(b, shape.layers, x, (name) => b.constant(name, shapes.get(name)!, member[name]!));
+  const ones = b.constant('ones', [batch, 1], new Float32Array(batch).fill(1));
+  b.output('y', y);
+  b.output('gradient', differentiate(b, [{ value: y, gradient: ones }], [x])[0]!);
+  return b.build();
+}
