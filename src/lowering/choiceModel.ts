@@ -149,7 +149,7 @@ class Assembler {
       if (late.length === 0) return '';
       const branches = halves.map(({ backward: nodes, outputs, kept }) => {
         const renamed = new Map([
-          [LINKS.dy as string, dy],
+          [LINKS.dy, dy],
           ...kept.map((n, i) => [n, keptResults[i]!] as const),
         ]);
         for (const [n, tensor] of made) renamed.set(outputs.get(n) ?? '', tensor);
