@@ -1,17 +1,10 @@
-import { z } from 'zod';
 import { UserError } from '../util/errors.js';
 import { validate } from '../util/files.js';
 import type { PredictorContext } from './context.js';
 import { geneFeatureCount } from './geneFeatures.js';
+import { geneWeightsSchema, weighGenes, type GeneWeights } from './geneWeights.js';
 import type { LatencyExample, LatencyModel, PredictorDefinition } from './predictor.js';
 import { fitRidge } from './ridge.js';
-
-export const geneWeightsSchema = z.strictObject({
-  intercept: z.number(),
-  /** One for each of `geneFeatures`. */
-  coefficients: z.array(z.number()),
-});
-export type GeneWeights = z.infer<typeof geneWeightsSchema>;
 
 const LAMBDAS = [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1];
 
@@ -28,13 +21,6 @@ export function fitGeneWeights(
     lambdas,
   );
   return { intercept, coefficients: [...coefficients] };
-}
-
-/** In ms; above 0. */
-export function weighGenes({ intercept, coefficients }: GeneWeights, genes: readonly number[]): number {
-  let value = intercept;
-  for (let i = 0; i < coefficients.length; i++) value += coefficients[i]! * genes[i]!;
-  return Math.max(value, 1e-6);
 }
 
 /** Throws UserError where the weights are of another space's genes. */

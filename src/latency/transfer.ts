@@ -9,7 +9,7 @@
 import { Cholesky, symmetric } from './cholesky.js';
 import type { NetworkFacts } from './context.js';
 import { FEATURE_NAMES, type NetworkFeatures } from './features.js';
-import { weighGenes } from './geneRidge.js';
+import { weighGenes } from './geneWeights.js';
 import type { TransferSource } from './transferSource.js';
 
 /** Standard deviations of the weights' priors. */

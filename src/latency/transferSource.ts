@@ -1,6 +1,6 @@
 /** What is known of another device: its latencies as a rule that needs neither its table nor its measurements. */
 import { z } from 'zod';
-import { geneWeightsSchema } from './geneRidge.js';
+import { geneWeightsSchema } from './geneWeights.js';
 
 export const transferSourceSchema = z.strictObject({
   device: z.string(),
