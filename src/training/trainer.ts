@@ -173,7 +173,10 @@ class Trainer {
       gradients: this.gradients,
       teacher: this.state.teacher,
       labelSmoothing: schedule.labelSmoothing,
-      choices: phaseChoices(this.options.space, plan, this.options.executor.programBytes),
+      // They hold a whole network's activations.
+      ...(this.options.wholeNetworks === false
+        ? {}
+        : { choices: phaseChoices(this.options.space, plan, this.options.executor.programBytes) }),
     };
     const progress = this.logger.progress(`Training: ${phase.name}`, steps);
     progress.update(this.state.position.step - start);
