@@ -5,7 +5,7 @@ import { networkCosts, type Costs, type NetworkCosts } from '../space/costs.js';
 import type { Gene } from '../space/gene.js';
 import type { Genome, Genotype } from '../space/genotype.js';
 import type { SearchSpace } from '../space/space.js';
-import type { Candidate, ObjectiveInfo } from './strategy.js';
+import type { Candidate, ObjectiveInfo } from './trial.js';
 
 /** One number for every architecture, in order. In batches, as predictors are faster that way. */
 export type BatchFunction = (

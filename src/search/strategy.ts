@@ -8,40 +8,9 @@ import type { Architecture } from '../space/architecture.js';
 import type { Gene } from '../space/gene.js';
 import { Genome, type Genotype } from '../space/genotype.js';
 import type { Surrogate } from './surrogate.js';
+import type { Candidate, FeasibleTrial, ObjectiveInfo, Trial } from './trial.js';
 
-export type Direction = 'maximize' | 'minimize';
-
-/** What a strategy is told of an objective. */
-export interface ObjectiveInfo {
-  readonly name: string;
-  /** Which way is better. */
-  readonly direction: Direction;
-}
-
-/** Made by `Fresh` or `createCandidate`. */
-export interface Candidate {
-  readonly architecture: Architecture;
-  readonly genotype: Genotype;
-  /** `Genome.key`: equal for equal networks. */
-  readonly key: string;
-  /** Share of the validation images to evaluate on, in (0, 1]; absent: all. Only strategies with `needs.fidelity` set it. */
-  readonly fidelity?: number;
-}
-
-export interface FeasibleTrial extends Candidate {
-  readonly state: 'feasible';
-  /** One an objective, in its own unit and direction: see `gainsOf`. */
-  readonly values: readonly number[];
-}
-
-/** A limit is broken; the objectives were not asked. */
-export interface InfeasibleTrial extends Candidate {
-  readonly state: 'infeasible';
-  /** Sum over the limits of the relative excess; positive. */
-  readonly violation: number;
-}
-
-export type Trial = FeasibleTrial | InfeasibleTrial;
+export type { Candidate, Direction, FeasibleTrial, InfeasibleTrial, ObjectiveInfo, Trial } from './trial.js';
 
 export interface StrategyContext {
   /** Of the space, limited if the user limited them. */
@@ -51,7 +20,7 @@ export interface StrategyContext {
   readonly budget: number;
   /** At least one; exactly one for strategies without `capabilities.multiObjective`. */
   readonly objectives: readonly ObjectiveInfo[];
-  /** An architecture that meets all limits, to walk towards when nothing else does. Absent for exact strategies. */
+  /** An architecture that meets all limits, to walk towards when nothing else does. Absent without limits, and for exact strategies. */
   readonly anchor?: Architecture;
   /** How far architectures are from meeting the limits, as in `InfeasibleTrial`; 0 where they do. Costs no budget. */
   readonly violations?: (archs: readonly Architecture[]) => Promise<ArrayLike<number>>;

@@ -4,7 +4,7 @@
  */
 import type { Architecture } from '../space/architecture.js';
 import { evaluateQuantity, type Quantity } from './quantity.js';
-import type { FeasibleTrial } from './strategy.js';
+import type { FeasibleTrial } from './trial.js';
 
 /** Of one objective, one number an architecture, in the objective's own unit. */
 export interface Estimate {
