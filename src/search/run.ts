@@ -242,7 +242,8 @@ export async function runSearch(options: RunOptions): Promise<RunResult> {
       },
       genome,
     ));
-  const anchor = strategy.exact ? undefined : await findFeasible(genes, constraints, seed);
+  const anchor =
+    strategy.exact || constraints.length === 0 ? undefined : await findFeasible(genes, constraints, seed);
   const running = strategy.create(contextOf(options, anchor));
   try {
     await loop(options, running, ledger, journal);

@@ -1,36 +1,43 @@
-/** A surrogate for tests: the mean of trials weighted by their closeness, as unsure as the closest is far. */
-import type { Surrogate } from '../../src/search/surrogate.js';
+/** A regression for tests: the mean of examples weighted by their closeness, as unsure as the closest is far. */
+import { surrogateOf, type Regressor, type Surrogate } from '../../src/search/surrogate.js';
 import type { Architecture } from '../../src/space/architecture.js';
 import { geneValue, isActive, type Gene } from '../../src/space/gene.js';
 
-export function neighbourSurrogate(genes: readonly Gene[]): Surrogate {
+export function neighbourRegressor(genes: readonly Gene[]): Regressor {
   const code = (arch: Architecture): number[] =>
     genes.map((gene) => (isActive(arch, gene) ? gene.choices.indexOf(geneValue(arch, gene)) : -1));
   return {
-    fit(trials) {
-      const known = trials.map(({ architecture, values }) => ({ code: code(architecture), values }));
-      const objectives = trials[0]!.values.length;
+    name: 'neighbours',
+    variance: true,
+    fit(archs, values) {
+      const known = archs.map(code);
       return Promise.resolve({
-        predict(archs) {
-          const estimates = Array.from({ length: objectives }, () => ({
-            mean: [] as number[],
-            variance: [] as number[],
-          }));
-          for (const arch of archs) {
+        predict(asked) {
+          const mean: number[] = [];
+          const variance: number[] = [];
+          for (const arch of asked) {
             const own = code(arch);
-            const distances = known.map((other) => own.filter((v, i) => v !== other.code[i]).length);
+            const distances = known.map((other) => own.filter((v, i) => v !== other[i]).length);
             const weights = distances.map((distance) => Math.exp(-distance));
             const total = weights.reduce((a, b) => a + b, 0);
-            const nearest = Math.min(...distances);
-            estimates.forEach(({ mean, variance }, o) => {
-              mean.push(known.reduce((sum, { values }, i) => sum + weights[i]! * values[o]!, 0) / total);
-              variance.push(nearest);
-            });
+            mean.push(weights.reduce((sum, weight, i) => sum + weight * values[i]!, 0) / total);
+            variance.push(distances.reduce((a, b) => Math.min(a, b)));
           }
-          return Promise.resolve(estimates);
+          return Promise.resolve({ mean, variance });
         },
         dispose: () => Promise.resolve(),
       });
     },
   };
+}
+
+/** Of objectives none of which is cheap. */
+export function neighbourSurrogate(genes: readonly Gene[], objectives = 1): Surrogate {
+  const guessed = Array.from({ length: objectives }, (_, i) => ({
+    name: `objective ${i}`,
+    unit: '',
+    direction: 'maximize' as const,
+    evaluate: () => [],
+  }));
+  return surrogateOf(guessed, neighbourRegressor(genes));
 }
