@@ -6,15 +6,22 @@
  * again from points around the best ones. Networks that nobody evaluated teach encoder and decoder, as in Luo et al.,
  * "Semi-supervised neural architecture search" (NeurIPS 2020).
  *
- * The model learns the order of scores, not their values: on NAS-Bench-Macro, whose accuracies are skewed, the search needs
- * half the evaluations that way. Limits are met by passing over what breaks them.
+ * Beyond the authors: the model learns the order of scores, not their values, as accuracies are skewed; of the networks that
+ * climbs find, those with the highest prediction are evaluated; and where there are limits, which the climb knows nothing of,
+ * networks on the way back to where it began are looked at too.
  */
 import { oneHotEncoder } from '../../accuracy/encoding.js';
 import { fitArchitectureEmbedding } from '../../accuracy/predictors/nao.js';
 import { Genome, type Genotype } from '../../space/genotype.js';
+import type { Random } from '../../util/random.js';
 import { ownModelBased } from '../ownModel.js';
 import { rankShares } from '../rankShares.js';
 import type { Strategy, StrategyContext, StrategyDefinition } from '../strategy.js';
+
+/** Of the way that is gone. */
+const SHARES = [0.75, 0.5, 0.25];
+/** Networks that a climb finds, for each that is evaluated: those with the highest prediction. */
+const RANKED = 5;
 
 export interface NaoOptions {
   /** Evaluations before the first fit. */
@@ -77,19 +84,36 @@ export function createNao(context: StrategyContext, options: Partial<NaoOptions>
     async choose({ model, trials, scores, pool, count, chance }) {
       const order = [...trials.keys()].sort((a, b) => scores[b]! - scores[a]!).slice(0, starts);
       const best = await model.encode(order.map((i) => trials[i]!.architecture));
-      const chosen = new Map<string, Genotype>();
+      const from = order.map((i) => trials[i]!.genotype);
+      const found = new Map<string, Genotype>();
       for (let climb = 0; climb < climbs; climb++) {
         let points = climb === 0 ? best : best.map((v) => v + climb * noise * chance.normal());
-        for (let step = 0; step < steps && chosen.size < count; step++) {
+        for (let step = 0; step < steps && found.size < RANKED * count; step++) {
           const gradient = await model.gradient(points);
           points = points.map((v, i) => v + stepSize * gradient[i]!);
-          const decoded = (await model.decode(points)).map((arch) => genome.encode(arch));
-          for (const genotype of await pool.filter(decoded)) chosen.set(genome.key(genotype), genotype);
+          const reached = (await model.decode(points)).map((arch) => genome.encode(arch));
+          const nearer =
+            context.violations === undefined
+              ? []
+              : reached.flatMap((genotype, i) => between(from[i]!, genotype, chance));
+          for (const genotype of await pool.filter([...reached, ...nearer]))
+            found.set(genome.key(genotype), genotype);
         }
       }
-      return [...chosen.values()];
+      const list = [...found.values()];
+      const embedded = await model.encode(list.map((genotype) => genome.decode(genotype)));
+      const promise = await model.predict(embedded);
+      return [...list.keys()].sort((a, b) => promise[b]! - promise[a]!).map((i) => list[i]!);
     },
   });
+}
+
+/**
+ * Networks on the way from one to another, each gene from either: a climb that leaves the limits may have passed better
+ * networks within them.
+ */
+function between(from: Genotype, to: Genotype, chance: Random): Genotype[] {
+  return SHARES.map((share) => from.map((choice, gene) => (chance.float() < share ? to[gene]! : choice)));
 }
 
 export const nao: StrategyDefinition = {
