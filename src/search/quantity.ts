@@ -3,18 +3,13 @@ import type { Architecture } from '../space/architecture.js';
 import { architectureKey } from '../space/canonical.js';
 import { networkCosts, type Costs, type NetworkCosts } from '../space/costs.js';
 import type { Gene } from '../space/gene.js';
-import type { Genome, Genotype } from '../space/genotype.js';
+import type { Genome } from '../space/genotype.js';
 import type { SearchSpace } from '../space/space.js';
 import type { Candidate, ObjectiveInfo } from './trial.js';
+import { additiveFunction, SUM_TOLERANCE } from './additive.js';
+import type { BatchFunction, GenotypeFunction } from './batch.js';
 
-/** One number for every architecture, in order. In batches, as predictors are faster that way. */
-export type BatchFunction = (
-  archs: readonly Architecture[],
-) => ArrayLike<number> | Promise<ArrayLike<number>>;
-
-export type GenotypeFunction = (
-  genotypes: readonly Genotype[],
-) => ArrayLike<number> | Promise<ArrayLike<number>>;
+export type { BatchFunction, GenotypeFunction } from './batch.js';
 
 /** `name`: with its unit where it leaves the process, as in `latencyMs`, `macs`, `top1`. */
 export interface Quantity extends ObjectiveInfo {
@@ -28,7 +23,7 @@ export interface Quantity extends ObjectiveInfo {
     archs: readonly Architecture[],
     fidelity: number,
   ) => ArrayLike<number> | Promise<ArrayLike<number>>;
-  /** A quicker way for thousands, where there is one for these genes. */
+  /** A quicker way for thousands, where there is one for these genes; its answers may be rounded otherwise. */
   readonly forGenome?: (genome: Genome) => GenotypeFunction | undefined;
   /** Architectures asked at once, at most; 1 for measurements, so that each is kept when it is done. Default: no limit. */
   readonly chunk?: number;
@@ -43,7 +38,14 @@ export interface Constraint {
 /** Predicted: `cheap`. `device`: part of the name, where there are several. */
 export function latencyQuantity(evaluate: BatchFunction, device?: string): Quantity {
   const name = device === undefined ? 'latencyMs' : `latencyMs.${device}`;
-  return { name, unit: 'ms', direction: 'minimize', cheap: true, evaluate };
+  return {
+    name,
+    unit: 'ms',
+    direction: 'minimize',
+    cheap: true,
+    evaluate,
+    forGenome: (genome) => additiveFunction(genome, evaluate),
+  };
 }
 
 export function accuracyQuantity(evaluate: BatchFunction): Quantity {
@@ -65,13 +67,17 @@ export function costQuantities(space: SearchSpace): Readonly<Record<keyof Costs,
     if (known === undefined) counted.set(arch, (known = networkCosts(space.network(arch))));
     return known;
   };
-  const quantity = (name: keyof Costs): Quantity => ({
-    name,
-    unit: UNITS[name],
-    direction: 'minimize',
-    cheap: true,
-    evaluate: (archs) => archs.map((arch) => costs(arch)[name]),
-  });
+  const quantity = (name: keyof Costs): Quantity => {
+    const evaluate: BatchFunction = (archs) => archs.map((arch) => costs(arch)[name]);
+    return {
+      name,
+      unit: UNITS[name],
+      direction: 'minimize',
+      cheap: true,
+      evaluate,
+      forGenome: (genome) => additiveFunction(genome, evaluate),
+    };
+  };
   return {
     macs: quantity('macs'),
     params: quantity('params'),
@@ -84,6 +90,11 @@ export function costQuantities(space: SearchSpace): Readonly<Record<keyof Costs,
 export function violation({ quantity, limit }: Constraint, value: number): number {
   const excess = quantity.direction === 'minimize' ? value - limit : limit - value;
   return excess <= 0 ? 0 : excess / Math.max(Math.abs(limit), Number.MIN_VALUE);
+}
+
+/** Whether a value that is rounded otherwise might be on the other side of the limit. */
+export function isClose({ limit }: Constraint, value: number): boolean {
+  return Math.abs(value - limit) <= SUM_TOLERANCE * Math.abs(limit);
 }
 
 /** Throws RangeError for a wrong count or a value that is not finite; `describe` names the place of one. */

@@ -72,6 +72,12 @@ export class Genome {
     return depth < 0 || genotype[depth]! >= this.#least[gene]!;
   }
 
+  /** The gene that switches this one on; undefined for none. */
+  depthOf(gene: number): number | undefined {
+    const depth = this.#depthOf[gene]!;
+    return depth < 0 ? undefined : depth;
+  }
+
   /** Throws RangeError for an active gene whose value is not one of its choices. */
   encode(arch: Architecture): Genotype {
     const genotype = Uint8Array.from(this.genes, (gene) =>
