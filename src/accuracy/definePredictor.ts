@@ -177,6 +177,7 @@ function assemble<A>(
 
   return {
     name,
+    labels: encoder.labels,
     async predict(archs) {
       const { mean, variance: variances } = await predictOwn(encodeRows(encoder, archs));
       return Array.from(mean, (value, i) =>

@@ -56,6 +56,8 @@ export interface PredictorState {
 export interface AccuracyPredictor<A = Architecture> {
   /** Of its definition. */
   readonly name: string;
+  /** What each place of a row means: its encoder's. */
+  readonly labels: readonly string[];
   /** One prediction an architecture, in order; fast in batches. Throws the encoder's RangeError. */
   predict(archs: readonly A[]): Promise<AccuracyPrediction[]>;
   /** The same of vectors that are encoded already, row-major [n, labels.length]; they are not changed. */
