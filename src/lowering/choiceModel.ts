@@ -148,10 +148,7 @@ class Assembler {
     const backward = (dy: string): string => {
       if (late.length === 0) return '';
       const branches = halves.map(({ backward: nodes, outputs, kept }) => {
-        const renamed = new Map([
-          [LINKS.dy, dy],
-          ...kept.map((n, i) => [n, keptResults[i]!] as const),
-        ]);
+        const renamed = new Map([[LINKS.dy, dy], ...kept.map((n, i) => [n, keptResults[i]!] as const)]);
         for (const [n, tensor] of made) renamed.set(outputs.get(n) ?? '', tensor);
         renamed.delete('');
         const rename = (n: string): string => renamed.get(n) ?? n;

@@ -122,10 +122,7 @@ function parseEvent(text: string): z.infer<typeof eventSchema> {
 }
 
 /** Throws UserError for a file that cannot be read or is no profile. */
-export async function readProfile(
-  path: string,
-  counts?: (run: number) => boolean,
-): Promise<SessionTimes> {
+export async function readProfile(path: string, counts?: (run: number) => boolean): Promise<SessionTimes> {
   const sums = new ProfileSums(counts);
   const input = createReadStream(path, 'utf8');
   const opened = new Promise<never>((_, reject) => input.once('error', reject));
