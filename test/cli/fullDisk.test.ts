@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { measuredTableSchema } from '../../src/latency/table.js';
@@ -89,11 +90,13 @@ describe('a disk that takes no more', () => {
       const { code, stdout } = await ofa([...words, ...table('saved')]);
       expect(code).toBe(0);
       const whole = measuredTableSchema.parse(JSON.parse(readFileSync(path('saved', 'table.json'), 'utf8')));
-      expect(whole.entries).toMatchObject(kept.entries);
-      expect(JSON.parse(stdout)).toMatchObject({
-        measured: Object.keys(whole.entries).length - blocks,
-        failures: {},
-      });
+      // What was measured at another speed of the machine may be measured again, but nothing is lost.
+      expect(Object.keys(whole.entries)).toEqual(expect.arrayContaining(Object.keys(kept.entries)));
+      const { measured, failures } = z
+        .object({ measured: z.number(), failures: z.looseObject({}) })
+        .parse(JSON.parse(stdout));
+      expect(measured).toBeGreaterThanOrEqual(Object.keys(whole.entries).length - blocks);
+      expect(failures).toEqual({});
     },
   );
 });

@@ -125,11 +125,14 @@ describe('quickstart', () => {
 
   it('goes on instead of beginning again', async () => {
     const before = await readFile(join(folder, 'supernet', 'supernet.json'), 'utf8');
-    const table = await readFile(join(folder, 'latency-table.json'), 'utf8');
+    const blocks = async (): Promise<string[]> =>
+      Object.keys((await readTable(join(folder, 'latency-table.json'))).entries).sort();
+    const table = await blocks();
     const accuracies = await readFile(join(folder, 'supernet', 'accuracy.jsonl'), 'utf8');
     await quickstart({ folder, settings, logger: silentLogger });
     expect(await readFile(join(folder, 'supernet', 'supernet.json'), 'utf8')).toBe(before);
-    expect(await readFile(join(folder, 'latency-table.json'), 'utf8')).toBe(table);
+    // What was measured at another speed of the machine may be measured again.
+    expect(await blocks()).toEqual(table);
     expect(await readFile(join(folder, 'supernet', 'accuracy.jsonl'), 'utf8')).toBe(accuracies);
   }, 300_000);
 
