@@ -36,6 +36,13 @@ export interface BroodOptions<Origin> {
   readonly parent: () => Genotype | undefined;
 }
 
+/** A network for a place. */
+interface Draft<Origin> {
+  readonly genotype: Genotype;
+  readonly key: string;
+  readonly place: Place<Origin>;
+}
+
 export class Brood<Origin> {
   /** Places to fill, the next one last. */
   readonly #open: Place<Origin>[] = [];
@@ -53,14 +60,24 @@ export class Brood<Origin> {
 
   /** Candidates for open places, at most `count`; [] when none is left that anything new was found for. */
   fill(count: number): Candidate[] {
+    return this.#drafts(count).map((draft) => {
+      this.#underWay.set(draft.key, draft.place);
+      return this.#candidate(draft);
+    });
+  }
+
+  /** The same of networks that are within the limits, where `violations` tells: so that few rounds fill all places. */
+  async fillFeasible(count: number, violations: StrategyContext['genotypeViolations']): Promise<Candidate[]> {
+    if (violations === undefined) return this.fill(count);
     const list: Candidate[] = [];
     while (list.length < count) {
-      const place = this.#open.pop();
-      if (place === undefined) break;
-      const candidate = place.broken === undefined ? this.#drawn(place) : this.#repaired(place, place.broken);
-      if (candidate === undefined) continue;
-      this.#underWay.set(candidate.key, place);
-      list.push(candidate);
+      const drafts = this.#drafts(count - list.length);
+      if (drafts.length === 0) break;
+      const excess = await violations(drafts.map(({ genotype }) => genotype));
+      drafts.forEach((draft, i) => {
+        if (excess[i] === 0) list.push(this.#candidate(draft));
+        else this.#failed(draft.place, draft.genotype);
+      });
     }
     return list;
   }
@@ -69,41 +86,66 @@ export class Brood<Origin> {
   observe(trials: readonly Trial[]): void {
     for (const trial of trials) {
       const place = this.#underWay.get(trial.key);
+      if (place === undefined) continue;
       this.#underWay.delete(trial.key);
-      if (trial.state === 'feasible' || place === undefined) continue;
-      place.failures++;
-      const { attempts } = this.options;
-      if (place.failures === attempts) place.broken = trial.genotype;
-      if (place.failures < attempts + REPAIRS.length) this.#open.push(place);
+      if (trial.state === 'infeasible') this.#failed(place, trial.genotype);
     }
   }
 
-  #drawn({ origin }: Place<Origin>): Candidate | undefined {
-    const { draw, fresh } = this.options;
+  #candidate({ genotype, key }: Draft<Origin>): Candidate {
+    return { architecture: this.options.genome.decode(genotype), genotype, key };
+  }
+
+  #failed(place: Place<Origin>, genotype: Genotype): void {
+    const { attempts } = this.options;
+    place.failures++;
+    if (place.failures === attempts) place.broken = genotype;
+    if (place.failures < attempts + REPAIRS.length) this.#open.push(place);
+  }
+
+  #drafts(count: number): Draft<Origin>[] {
+    const list: Draft<Origin>[] = [];
+    while (list.length < count) {
+      const place = this.#open.pop();
+      if (place === undefined) break;
+      const draft = place.broken === undefined ? this.#drawn(place) : this.#repaired(place, place.broken);
+      if (draft !== undefined) list.push(draft);
+    }
+    return list;
+  }
+
+  /** Undefined for a network that was taken before. */
+  #claim(genotype: Genotype, place: Place<Origin>): Draft<Origin> | undefined {
+    const key = this.options.fresh.claim(genotype);
+    return key === undefined ? undefined : { genotype, key, place };
+  }
+
+  #drawn(place: Place<Origin>): Draft<Origin> | undefined {
+    const { draw } = this.options;
     for (let repeats = 0; repeats < MAX_REPEATS; repeats++) {
-      const candidate =
-        fresh.take(draw(origin, repeats / MAX_REPEATS)) ??
-        (repeats === NEIGHBOURS_AFTER ? this.#neighbour() : undefined);
-      if (candidate !== undefined) return candidate;
+      const draft =
+        this.#claim(draw(place.origin, repeats / MAX_REPEATS), place) ??
+        (repeats === NEIGHBOURS_AFTER ? this.#neighbour(place) : undefined);
+      if (draft !== undefined) return draft;
     }
     return undefined;
   }
 
   /** A network one gene away from a parent that nobody proposed yet: what is left to try where most is known. */
-  #neighbour(): Candidate | undefined {
-    const { parent, genome, fresh, chance } = this.options;
+  #neighbour(place: Place<Origin>): Draft<Origin> | undefined {
+    const { parent, genome, chance } = this.options;
     const genotype = parent();
     if (genotype === undefined) return undefined;
     for (const neighbour of chance.shuffle([...genome.neighbours(genotype)])) {
-      const candidate = fresh.take(neighbour);
-      if (candidate !== undefined) return candidate;
+      const draft = this.#claim(neighbour, place);
+      if (draft !== undefined) return draft;
     }
     return undefined;
   }
 
   /** Keeps a share of the genes that differ from the anchor, chosen at random, and takes the others from it. */
-  #repaired(place: Place<Origin>, broken: Genotype): Candidate | undefined {
-    const { attempts, chance, fresh } = this.options;
+  #repaired(place: Place<Origin>, broken: Genotype): Draft<Origin> | undefined {
+    const { attempts, chance } = this.options;
     const anchor = this.#anchor;
     if (anchor === undefined) return undefined;
     const differing = [...broken.keys()].filter((gene) => broken[gene] !== anchor[gene]);
@@ -112,8 +154,8 @@ export class Brood<Origin> {
       const kept = Math.max(1, Math.floor(share * differing.length));
       const child = broken.slice();
       for (const gene of chance.shuffle(differing).slice(kept)) child[gene] = anchor[gene]!;
-      const candidate = fresh.take(child);
-      if (candidate !== undefined) return candidate;
+      const draft = this.#claim(child, place);
+      if (draft !== undefined) return draft;
     }
     return undefined;
   }

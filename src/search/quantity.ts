@@ -3,7 +3,7 @@ import type { Architecture } from '../space/architecture.js';
 import { architectureKey } from '../space/canonical.js';
 import { networkCosts, type Costs, type NetworkCosts } from '../space/costs.js';
 import type { Gene } from '../space/gene.js';
-import type { Genome } from '../space/genotype.js';
+import type { Genome, Genotype } from '../space/genotype.js';
 import type { SearchSpace } from '../space/space.js';
 import type { Candidate, ObjectiveInfo } from './trial.js';
 import { additiveFunction, SUM_TOLERANCE } from './additive.js';
@@ -92,11 +92,6 @@ export function violation({ quantity, limit }: Constraint, value: number): numbe
   return excess <= 0 ? 0 : excess / Math.max(Math.abs(limit), Number.MIN_VALUE);
 }
 
-/** Whether a value that is rounded otherwise might be on the other side of the limit. */
-export function isClose({ limit }: Constraint, value: number): boolean {
-  return Math.abs(value - limit) <= SUM_TOLERANCE * Math.abs(limit);
-}
-
 /** Throws RangeError for a wrong count or a value that is not finite; `describe` names the place of one. */
 function checkValues(
   { name }: Quantity,
@@ -157,6 +152,44 @@ async function atFidelities(quantity: Quantity, candidates: readonly Candidate[]
     values.push((await asked)[0]!);
   }
   return values;
+}
+
+/**
+ * Quick answers, with the quantity's own where rounding might decide about the limit. `architecture`: of each place. Throws
+ * as `evaluateQuantity`.
+ */
+export async function exactWhereClose(
+  { quantity, limit }: Constraint,
+  values: ArrayLike<number>,
+  architecture: (place: number) => Architecture,
+): Promise<ArrayLike<number>> {
+  if (quantity.forGenome === undefined) return values;
+  const margin = SUM_TOLERANCE * Math.abs(limit);
+  const close: number[] = [];
+  for (let i = 0; i < values.length; i++) if (Math.abs(values[i]! - limit) <= margin) close.push(i);
+  if (close.length === 0) return values;
+  const exact = await evaluateQuantity(quantity, close.map(architecture));
+  const all = Float64Array.from(values);
+  close.forEach((place, i) => (all[place] = exact[i]!));
+  return all;
+}
+
+/** By how much genotypes break the limit (`violation`), by the quickest way there is. Throws as `evaluateQuantity`. */
+export function violationFunction(
+  constraint: Constraint,
+  genome: Genome,
+): (genotypes: readonly Genotype[]) => Promise<Float64Array> {
+  const { quantity } = constraint;
+  const quick = quantity.forGenome?.(genome);
+  return async (genotypes) => {
+    const decode = (place: number): Architecture => genome.decode(genotypes[place]!);
+    const answers = quick?.(genotypes) ?? quantity.evaluate(genotypes.map((_, i) => decode(i)));
+    const checked = checkValues(quantity, await answers, genotypes.length, decode);
+    const values = await exactWhereClose(constraint, checked, decode);
+    const excess = new Float64Array(genotypes.length);
+    for (let i = 0; i < excess.length; i++) excess[i] = violation(constraint, values[i]!);
+    return excess;
+  };
 }
 
 /** The function with a memory: a network is predicted once, also over several searches in the same space. */

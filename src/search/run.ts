@@ -4,7 +4,7 @@ import type { Engine } from '../engine/engine.js';
 import type { Architecture } from '../space/architecture.js';
 import { canonical } from '../space/canonical.js';
 import type { Gene } from '../space/gene.js';
-import { Genome } from '../space/genotype.js';
+import { Genome, type Genotype } from '../space/genotype.js';
 import { UserError } from '../util/errors.js';
 import type { Progress } from '../util/logger.js';
 import { findFeasible, infeasible } from './feasibility.js';
@@ -13,8 +13,9 @@ import { nonDominated, ParetoFront } from './pareto.js';
 import {
   candidateFunction,
   evaluateQuantity,
-  isClose,
+  exactWhereClose,
   violation,
+  violationFunction,
   type CandidateFunction,
   type Constraint,
   type Quantity,
@@ -80,6 +81,16 @@ export interface RunResult {
   readonly front: readonly Found[];
 }
 
+const NOTHING: readonly number[] = [];
+
+/** Field by field: there are many, and a spread costs more than all the rest. */
+function feasibleTrial(candidate: Candidate, values: readonly number[]): FeasibleTrial {
+  const { architecture, genotype, key, fidelity } = candidate;
+  return fidelity === undefined
+    ? { architecture, genotype, key, state: 'feasible', values }
+    : { architecture, genotype, key, fidelity, state: 'feasible', values };
+}
+
 /** What a run has seen so far. */
 class Ledger {
   evaluated = 0;
@@ -89,6 +100,8 @@ class Ledger {
   readonly extremes: number[];
   readonly front: ParetoFront<{ readonly gains: readonly number[]; readonly found: Found }>;
   #best = Number.NEGATIVE_INFINITY;
+  /** Of the first objective: 1 where more is better. */
+  readonly #sign: number;
   readonly #functions = new Map<Quantity, CandidateFunction>();
   readonly #chunk: number;
   readonly #kept: readonly Quantity[];
@@ -99,6 +112,7 @@ class Ledger {
   ) {
     const { constraints, objectives, recorded = [] } = options;
     this.#kept = [...objectives, ...recorded];
+    this.#sign = objectives[0]!.direction === 'maximize' ? 1 : -1;
     this.extremes = constraints.map(() => Number.NaN);
     this.front = new ParetoFront(({ gains }) => gains);
     for (const quantity of [...this.#kept, ...constraints.map((constraint) => constraint.quantity)])
@@ -148,6 +162,7 @@ class Ledger {
     if (Math.abs(this.evaluated - Math.round(this.evaluated)) < ROUNDING)
       this.evaluated = Math.round(this.evaluated);
     if (fidelity < 1) return;
+    if (this.#kept.length === 1 && this.#sign * values[0]! <= this.#best) return;
     const gains = gainsOf(this.#kept, recorded.length === 0 ? values : [...values, ...recorded]);
     const better = gains[0]! > this.#best;
     if (!better && !this.front.accepts(gains)) return;
@@ -167,7 +182,7 @@ class Ledger {
     for (const [c, constraint] of this.options.constraints.entries()) {
       const { quantity } = constraint;
       const answers = columns.get(quantity) ?? (await this.#functions.get(quantity)!(candidates));
-      const values = await this.#exactWhereClose(constraint, candidates, answers);
+      const values = await exactWhereClose(constraint, answers, (i) => candidates[i]!.architecture);
       columns.set(quantity, values);
       for (let i = 0; i < candidates.length; i++) {
         excess[i]! += violation(constraint, values[i]!);
@@ -177,25 +192,6 @@ class Ledger {
       }
     }
     return { excess, columns };
-  }
-
-  /** Asks again, not the quick way, where that might decide about the limit. */
-  async #exactWhereClose(
-    constraint: Constraint,
-    candidates: readonly Candidate[],
-    values: ArrayLike<number>,
-  ): Promise<ArrayLike<number>> {
-    const { quantity } = constraint;
-    if (quantity.forGenome === undefined) return values;
-    const close = candidates.flatMap((_, i) => (isClose(constraint, values[i]!) ? [i] : []));
-    if (close.length === 0) return values;
-    const exact = await evaluateQuantity(
-      quantity,
-      close.map((i) => candidates[i]!.architecture),
-    );
-    const all = Array.from(values);
-    close.forEach((i, at) => (all[i] = exact[at]!));
-    return all;
   }
 
   async #evaluateStretch(
@@ -218,13 +214,17 @@ class Ledger {
     for (let i = start, row = 0; i < end; i++) {
       const candidate = candidates[i]!;
       if (excess[i]! > 0) {
-        trials.push({ trial: { ...candidate, state: 'infeasible', violation: excess[i]! }, recorded: [] });
+        trials.push({
+          trial: { ...candidate, state: 'infeasible', violation: excess[i]! },
+          recorded: NOTHING,
+        });
         continue;
       }
-      const all = kept.map((column) => column[row]!);
+      const values = new Array<number>(length);
+      for (let o = 0; o < length; o++) values[o] = kept[o]![row]!;
+      const recorded = kept.length === length ? NOTHING : kept.slice(length).map((column) => column[row]!);
       row++;
-      const trial: FeasibleTrial = { ...candidate, state: 'feasible', values: all.slice(0, length) };
-      trials.push({ trial, recorded: all.slice(length) });
+      trials.push({ trial: feasibleTrial(candidate, values), recorded });
     }
     return trials;
   }
@@ -265,7 +265,7 @@ export async function runSearch(options: RunOptions): Promise<RunResult> {
     ));
   const anchor =
     strategy.exact || constraints.length === 0 ? undefined : await findFeasible(genes, constraints, seed);
-  const running = strategy.create(contextOf(options, anchor));
+  const running = strategy.create(contextOf(options, anchor, genome));
   try {
     await loop(options, running, ledger, journal);
   } finally {
@@ -338,22 +338,26 @@ function withoutQuickWays({
 function contextOf(
   { genes, seed, budget, objectives, constraints, regressor, engine, strategy }: RunOptions,
   anchor: Architecture | undefined,
+  genome: Genome,
 ): StrategyContext {
-  const violations = async (archs: readonly Architecture[]): Promise<Float64Array> => {
-    const sum = new Float64Array(archs.length);
-    for (const constraint of constraints) {
-      const values = await evaluateQuantity(constraint.quantity, archs);
-      for (let i = 0; i < sum.length; i++) sum[i]! += violation(constraint, values[i]!);
+  const functions = constraints.map((constraint) => violationFunction(constraint, genome));
+  const genotypeViolations = async (genotypes: readonly Genotype[]): Promise<Float64Array> => {
+    const sum = new Float64Array(genotypes.length);
+    for (const excess of functions) {
+      const values = await excess(genotypes);
+      for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
     }
     return sum;
   };
+  const violations = (archs: readonly Architecture[]): Promise<Float64Array> =>
+    genotypeViolations(archs.map((arch) => genome.encode(arch)));
   return {
     genes,
     seed,
     budget,
     objectives: objectives.map(({ name, direction }) => ({ name, direction })),
     ...(anchor && { anchor }),
-    ...(constraints.length > 0 && { violations }),
+    ...(constraints.length > 0 && { violations, genotypeViolations }),
     ...(strategy.needs?.surrogate !== undefined &&
       regressor !== undefined && { surrogate: surrogateOf(objectives, regressor) }),
     ...(engine !== undefined && { engine }),

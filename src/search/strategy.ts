@@ -20,10 +20,15 @@ export interface StrategyContext {
   readonly budget: number;
   /** At least one; exactly one for strategies without `capabilities.multiObjective`. */
   readonly objectives: readonly ObjectiveInfo[];
-  /** An architecture that meets all limits, to walk towards when nothing else does. Absent without limits, and for exact strategies. */
+  /**
+   * An architecture that meets all limits, to walk towards when nothing else does. Absent without limits, and for exact
+   * strategies.
+   */
   readonly anchor?: Architecture;
   /** How far architectures are from meeting the limits, as in `InfeasibleTrial`; 0 where they do. Costs no budget. */
   readonly violations?: (archs: readonly Architecture[]) => Promise<ArrayLike<number>>;
+  /** The same of genotypes, which is quicker where limits are on sums over blocks. There iff `violations` is. */
+  readonly genotypeViolations?: (genotypes: readonly Genotype[]) => Promise<ArrayLike<number>>;
   /** Guesses the objectives of architectures that were not evaluated; there for strategies that declare `needs.surrogate`. */
   readonly surrogate?: Surrogate;
   /** Runs a strategy's own networks; there for those that declare `needs.engine`. */
@@ -104,11 +109,16 @@ export class Fresh {
   /** Undefined for a network that was taken before. */
   take(network: Architecture | Genotype): Candidate | undefined {
     const genotype = network instanceof Uint8Array ? network : this.genome.encode(network);
+    const key = this.claim(genotype);
+    return key === undefined ? undefined : { architecture: this.genome.decode(genotype), genotype, key };
+  }
+
+  /** The key of a network that counts as taken from now on; undefined where it did before. */
+  claim(genotype: Genotype): string | undefined {
     const key = this.genome.key(genotype);
-    // One look-up instead of two: most networks that are drawn are new, or most are known.
     const before = this.#keys.size;
-    if (this.#keys.add(key).size === before) return undefined;
-    return { architecture: this.genome.decode(genotype), genotype, key };
+    // One look-up instead of two.
+    return this.#keys.add(key).size === before ? undefined : key;
   }
 
   /** A network that somebody else proposed counts as taken. */

@@ -95,18 +95,23 @@ export class Genome {
   }
 
   decode(genotype: Genotype): Architecture {
-    const { genes } = this;
-    const list = (places: Int16Array): number[] => {
-      const values = new Array<number>(places.length);
-      for (let i = 0; i < values.length; i++) {
-        const gene = places[i]!;
-        values[i] = genes[gene]!.choices[genotype[gene]!]!;
-      }
-      return values;
-    };
     const { imageSize, ks, e, d, w } = this.#places;
-    const arch = { imageSize: list(imageSize)[0] ?? 0, ks: list(ks), e: list(e), d: list(d) };
-    return w.length > 0 ? { ...arch, w: list(w) } : arch;
+    const arch = {
+      imageSize: this.#values(imageSize, genotype)[0] ?? 0,
+      ks: this.#values(ks, genotype),
+      e: this.#values(e, genotype),
+      d: this.#values(d, genotype),
+    };
+    return w.length > 0 ? { ...arch, w: this.#values(w, genotype) } : arch;
+  }
+
+  #values(places: Int16Array, genotype: Genotype): number[] {
+    const values = new Array<number>(places.length);
+    for (let i = 0; i < places.length; i++) {
+      const gene = places[i]!;
+      values[i] = this.genes[gene]!.choices[genotype[gene]!]!;
+    }
+    return values;
   }
 
   /** 0 where a gene is inactive, else its choice plus 1: equal for genotypes that build the same network. */

@@ -57,11 +57,12 @@ class AgingEvolution implements Strategy {
     this.#brood.open('sample', options.populationSize);
   }
 
-  propose(count: number): Candidate[] {
-    const list = this.#brood.fill(count);
+  async propose(count: number): Promise<Candidate[]> {
+    const { genotypeViolations } = this.context;
+    const list = await this.#brood.fillFeasible(count, genotypeViolations);
     for (let failure = 0; list.length === 0 && failure < MAX_FAILURES; failure++) {
       this.#brood.open(this.#population.length === 0 ? 'sample' : 'child', this.options.children);
-      list.push(...this.#brood.fill(count));
+      list.push(...(await this.#brood.fillFeasible(count, genotypeViolations)));
     }
     return list;
   }
@@ -122,7 +123,7 @@ export const agingEvolution: StrategyDefinition = {
   name: 'aging-evolution',
   description: 'regularised evolution: children of the best of a sample, the oldest dies',
   exact: false,
-  capabilities: { multiObjective: false, constraints: 'learns', resume: 'replay' },
+  capabilities: { multiObjective: false, constraints: 'aims', resume: 'replay' },
   defaultBudget: 20_000,
   create: (context) => createAgingEvolution(context),
 };

@@ -75,11 +75,12 @@ class Evolution implements Strategy {
     if (anchor !== undefined) this.#brood.open('anchor', 1);
   }
 
-  propose(count: number): Candidate[] {
-    const list = this.#brood.fill(count);
+  async propose(count: number): Promise<Candidate[]> {
+    const { genotypeViolations } = this.context;
+    const list = await this.#brood.fillFeasible(count, genotypeViolations);
     if (list.length > 0 || this.#children.length === 0) return list;
     this.#nextGeneration();
-    return this.#brood.fill(count);
+    return this.#brood.fillFeasible(count, genotypeViolations);
   }
 
   observe(trials: readonly Trial[]): void {
@@ -144,7 +145,7 @@ export const evolution: StrategyDefinition = {
   name: 'evolution',
   description: "OFA's: parents are the best quarter, children their mutations and crosses",
   exact: false,
-  capabilities: { multiObjective: false, constraints: 'learns', resume: 'replay' },
+  capabilities: { multiObjective: false, constraints: 'aims', resume: 'replay' },
   // 500 generations, as in the reference.
   defaultBudget: evolutionDefaults.populationSize * 501,
   create: (context) => createEvolution(context, { populationSize: populationFor(context.budget) }),

@@ -44,6 +44,8 @@ class LocalSearch implements Strategy {
   #here: Place | undefined;
   /** Neighbours of `here` that are still to be asked, the next one last. */
   #untried: Genotype[] = [];
+  /** Whether `untried` still holds infeasible ones. */
+  #entered = false;
   /** Best neighbour of `here` met so far, if it is better. */
   #better: Place | undefined;
 
@@ -70,19 +72,23 @@ class LocalSearch implements Strategy {
     });
   }
 
-  propose(count: number): Candidate[] {
+  async propose(count: number): Promise<Candidate[]> {
     const list: Candidate[] = [];
+    await this.#dropInfeasible();
     while (this.#here !== undefined && list.length < Math.min(count, this.#width)) {
       const neighbour = this.#untried.pop();
       if (neighbour !== undefined) {
         const candidate = this.#fresh.take(neighbour);
         if (candidate !== undefined) list.push(candidate);
       } else if (list.length > 0) break;
-      else this.#move();
+      else {
+        this.#move();
+        await this.#dropInfeasible();
+      }
     }
     if (list.length > 0) return list;
     for (let start = 0; start < MAX_STARTS; start++) {
-      const started = this.#starts.fill(1);
+      const started = await this.#starts.fillFeasible(1, this.context.genotypeViolations);
       if (started.length > 0) return started;
       this.#starts.open('start', 1);
     }
@@ -102,6 +108,15 @@ class LocalSearch implements Strategy {
     if (this.improvement === 'first' && this.#better !== undefined) this.#move();
   }
 
+  /** Neighbours that break a limit need not be asked. */
+  async #dropInfeasible(): Promise<void> {
+    const { genotypeViolations } = this.context;
+    if (!this.#entered || genotypeViolations === undefined) return;
+    this.#entered = false;
+    const excess = await genotypeViolations(this.#untried);
+    this.#untried = this.#untried.filter((_, i) => excess[i] === 0);
+  }
+
   /** To the best neighbour, or away from a local optimum. */
   #move(): void {
     if (this.#better === undefined) this.#here = undefined;
@@ -112,6 +127,7 @@ class LocalSearch implements Strategy {
     this.#here = place;
     this.#better = undefined;
     this.#untried = [];
+    this.#entered = true;
     for (const neighbour of this.#chance.shuffle([...this.#genome.neighbours(place.genotype)])) {
       const known = this.#known.get(this.#genome.key(neighbour));
       if (known === undefined) this.#untried.push(neighbour);
@@ -124,7 +140,7 @@ const definition = (name: string, improvement: Improvement, description: string)
   name,
   description,
   exact: false,
-  capabilities: { multiObjective: false, constraints: 'learns', resume: 'replay' },
+  capabilities: { multiObjective: false, constraints: 'aims', resume: 'replay' },
   defaultBudget: 10_000,
   create: (context) => new LocalSearch(context, improvement),
 });

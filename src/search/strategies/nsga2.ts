@@ -94,13 +94,14 @@ class Nsga2 implements Strategy {
     this.#brood.open('largest', 1);
   }
 
-  propose(count: number): Candidate[] {
-    const list = this.#brood.fill(count);
+  async propose(count: number): Promise<Candidate[]> {
+    const { genotypeViolations } = this.context;
+    const list = await this.#brood.fillFeasible(count, genotypeViolations);
     if (list.length > 0 || this.#children.length === 0) return list;
     this.#parents = select([...this.#parents, ...this.#children], this.options.populationSize);
     this.#children = [];
     this.#brood.open('child', this.options.children);
-    return this.#brood.fill(count);
+    return this.#brood.fillFeasible(count, genotypeViolations);
   }
 
   observe(trials: readonly Trial[]): void {
@@ -152,7 +153,7 @@ export const nsga2: StrategyDefinition = {
   name: 'nsga2',
   description: 'NSGA-II: fronts of parents and children are kept, the emptiest places of them first',
   exact: false,
-  capabilities: { multiObjective: true, constraints: 'learns', resume: 'replay' },
+  capabilities: { multiObjective: true, constraints: 'aims', resume: 'replay' },
   // 250 generations, as in the paper.
   defaultBudget: nsga2Defaults.populationSize * 251,
   create(context) {

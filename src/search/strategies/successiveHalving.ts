@@ -62,9 +62,9 @@ class SuccessiveHalving implements Strategy {
     });
   }
 
-  propose(count: number): Candidate[] {
+  async propose(count: number): Promise<Candidate[]> {
     for (;;) {
-      const list = this.#ofRung(count);
+      const list = await this.#ofRung(count);
       if (list.length > 0) return list;
       if (this.#rung + 1 < this.#rungs && this.#observed.length > 0) this.#promote();
       else if (!this.#begin()) return [];
@@ -80,11 +80,13 @@ class SuccessiveHalving implements Strategy {
     }
   }
 
-  #ofRung(count: number): Candidate[] {
+  async #ofRung(count: number): Promise<Candidate[]> {
     const fidelity = FACTOR ** (this.#rung + 1 - this.#rungs);
     const whole = fidelity === 1;
-    if (this.#rung === 0)
-      return this.#brood.fill(count).map((candidate) => (whole ? candidate : { ...candidate, fidelity }));
+    if (this.#rung === 0) {
+      const drawn = await this.#brood.fillFeasible(count, this.context.genotypeViolations);
+      return whole ? drawn : drawn.map((candidate) => ({ ...candidate, fidelity }));
+    }
     const taken = this.#waiting.splice(Math.max(0, this.#waiting.length - count));
     return taken.map((genotype) =>
       whole ? createCandidate(this.#genome, genotype) : createCandidate(this.#genome, genotype, fidelity),
@@ -121,7 +123,7 @@ export const successiveHalving: StrategyDefinition = {
   name: 'successive-halving',
   description: 'many networks on few validation images, the best of them on more and more',
   exact: false,
-  capabilities: { multiObjective: false, constraints: 'learns', resume: 'replay' },
+  capabilities: { multiObjective: false, constraints: 'aims', resume: 'replay' },
   needs: { fidelity: true },
   defaultBudget: 200,
   create: (context) => new SuccessiveHalving(context),
