@@ -34,6 +34,14 @@ export class ChoicePolicy {
     );
   }
 
+  /** Natural logarithm of the chance to draw the network: of its active genes, as what others hold makes no difference. */
+  logProbability(genotype: Genotype): number {
+    return this.logits.reduce((sum, logits, gene) => {
+      if (!this.genome.isActive(genotype, gene)) return sum;
+      return sum + Math.log(softmax(logits, 1)[genotype[gene]!]!);
+    }, 0);
+  }
+
   /** sum_t weight_t grad log p(genotype_t) in the logits, of the genes that each network has. */
   gradient(genotypes: readonly Genotype[], weights: ArrayLike<number>): Float64Array[] {
     return this.logits.map((logits, gene) => {

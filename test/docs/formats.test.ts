@@ -14,6 +14,7 @@ import { importedTableSchema } from '../../src/latency/imported.js';
 import { measuredTableSchema } from '../../src/latency/table.js';
 import { parseDatasetSpec } from '../../src/data/index.js';
 import { reportFileSchema } from '../../src/report/data.js';
+import { pathJournalSchema } from '../../src/search/paths.js';
 import { architectureFileSchema } from '../../src/space/architecture.js';
 import { families } from '../../src/space/families/index.js';
 import { spaceFileSchema } from '../../src/space/space.js';
@@ -97,6 +98,7 @@ const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['Imported supernet', importedPositionSchema],
   ['Metrics', metricSchema, ['architecture']],
   ['Accuracy data set', accuracyLineSchema, ['architecture']],
+  ['Path search journal', pathJournalSchema],
   ['NAS-Bench-201 table', nasBench201Schema],
   [
     'Report data',

@@ -1,6 +1,7 @@
 /** A policy over choices: what it draws, and that it is moved along the gradients of log-probability and entropy. */
 import { describe, expect, it } from 'vitest';
 import { ChoicePolicy } from '../../src/search/choicePolicy.js';
+import { enumerateArchitectures } from '../../src/space/enumerate.js';
 import { Genome } from '../../src/space/genotype.js';
 import { createRandom } from '../../src/util/random.js';
 import { smallSpace } from '../support/spaces.js';
@@ -68,6 +69,14 @@ describe('a policy over choices', () => {
         steps.map(({ weight }) => weight),
       ),
     );
+  });
+
+  it('knows how likely each network is: the chances of all add up to 1', () => {
+    const policy = disturbed('likely');
+    let sum = 0;
+    for (const arch of enumerateArchitectures(genome.genes))
+      sum += Math.exp(policy.logProbability(genome.encode(arch)));
+    expect(sum).toBeCloseTo(1, 9);
   });
 
   it('knows the gradient of the entropy', () => {

@@ -13,6 +13,10 @@ interface SearchOptions {
   readonly budget?: number;
   readonly table?: string;
   readonly pareto?: boolean;
+  readonly data?: string;
+  readonly steps: number;
+  readonly finalists: number;
+  readonly journal?: string;
   readonly seed: number;
 }
 
@@ -27,17 +31,26 @@ export const search: Register = (program, context) => {
     .option('--max-params <n>', 'limit of parameters', number('max-params', { above: 0 }))
     .option(
       '--strategy <name>',
-      'evolution, random or exhaustive (default: exhaustive where the space is small)',
+      'how networks are proposed (default: exhaustive where the space is small, else evolution)',
     )
     .option('--budget <n>', 'accuracy predictions to spend', integer('budget', 1))
     .option('--table <file>', "the device's latency table")
     .option('--pareto', 'print the whole front of accuracy and latency')
+    .option('--data <data>', 'with --strategy differentiable: search on the supernet itself, on these images')
+    .option('--steps <n>', 'of a search on the supernet', integer('steps', 1), 300)
+    .option('--finalists <n>', 'networks whose accuracy such a search measures', integer('finalists', 1), 8)
+    .option('--journal <file>', 'where such a search is kept, and goes on from')
     .addOption(seedOption())
     .addHelpText(
       'after',
       '\nExample: ofa search --supernet runs/digits --device local-cpu --max-latency-ms 0.2',
     )
     .action(async (options: SearchOptions, self: Command) => {
+      if (options.data !== undefined) {
+        const { searchOnSupernet } = await import('./searchPaths.js');
+        await searchOnSupernet(options, self, context);
+        return;
+      }
       const [
         { openRun },
         { createRuntime },
@@ -75,6 +88,7 @@ export const search: Register = (program, context) => {
           predictLatencyMs: latencyFunction(latency),
           constraints: limits,
           seed: options.seed,
+          engine: runtime.inference,
           ...(options.strategy === undefined ? {} : { strategy: options.strategy }),
           ...(options.budget === undefined ? {} : { budget: options.budget }),
         });
