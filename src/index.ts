@@ -99,9 +99,23 @@ export { choosePredictor, crossValidate, fitAndEvaluate, type PredictorScore } f
 export { readAccuracies, type AccuracyRecord } from './accuracy/dataset.js';
 export { fitArchitectureEmbedding, type ArchitectureEmbedding } from './accuracy/predictors/nao.js';
 
+export { zeroCostProxies, zeroCostProxyByName } from './accuracy/proxies/index.js';
+export type { ProxyDefinition, ProxyInput } from './accuracy/proxies/proxy.js';
+export { createProxyScorer, scoreAccuracyData, type ProxyReport } from './pipeline/proxies.js';
+
+// Tables of networks, for strategies and predictors to be judged on
+export { joinBenchmarks, type TabularBenchmark, type TabularEntry } from './accuracy/benchmarks/tabular.js';
+export { readMacroTable } from './accuracy/benchmarks/macroTable.js';
+export { nasBench201Text, parseNasBench201, readNasBench201 } from './accuracy/benchmarks/nasBench201.js';
+export { readHwNasBench } from './accuracy/benchmarks/hwNasBench.js';
+export { readOwnBenchmark } from './accuracy/benchmarks/ownData.js';
+export { tabularLimit, tabularQuantity } from './search/tabular.js';
+
 // Search
 export { search, type SearchOptions, type SearchResult, type SearchSolution } from './search/search.js';
 export { nonDominated, hypervolume } from './search/pareto.js';
+export { searchPaths, type PathSearchOptions, type PathSearchResult } from './search/paths.js';
+export { searchSupernetPaths, type PathsFound, type SearchPathsRequest } from './pipeline/searchPaths.js';
 
 // Export
 export { specialize, type SpecializeRequest, type SpecializedModel } from './pipeline/specialize.js';
