@@ -16,7 +16,7 @@ import {
   type Sample,
 } from './measurement.js';
 import type { Protocol } from './protocol.js';
-import { isSteady, within } from './statistics.js';
+import { driftTolerance, isSteady, within } from './statistics.js';
 
 /** Wall and, where known, processor time of a call, in ms. */
 export type Elapsed = Sample;
@@ -160,11 +160,17 @@ interface Candidate {
   redone: number;
 }
 
+/** Rounds that a job may do again, as a share of its rounds: on a machine that is never steady it must end all the same. */
+const REDONE_SHARE = 0.1;
+
 /** One job: the models of `ids` take turns until each is measured. */
 class Session {
   private readonly sentinelHistory: number[] = [];
   private sentinelRepeats = 1;
   private overheadMs = 0;
+  /** How often a few models were given a round, and how often it was done again. */
+  private stretches = 0;
+  private redone = 0;
   private readonly random: Random;
 
   constructor(
@@ -226,6 +232,7 @@ class Session {
    */
   private async stretch(candidates: readonly Candidate[]): Promise<Candidate[]> {
     const { tolerance, cooldownMs, maxRedo } = this.protocol.sentinel;
+    this.stretches++;
     for (let redo = 0; ; redo++) {
       const taken: { candidate: Candidate; samples: Sample[] }[] = [];
       for (const candidate of candidates) {
@@ -238,9 +245,11 @@ class Session {
         this.events.onRound?.(candidate.id, median(samples.map(({ wallMs }) => wallMs)));
       }
       const reading = await this.readSentinel();
-      const steady = within(reading, median(this.sentinelHistory), tolerance);
-      if (steady || redo >= maxRedo) {
-        this.sentinelHistory.push(reading);
+      const { sentinelHistory: history } = this;
+      const steady = within(reading, median(history), driftTolerance(history, tolerance));
+      const patience = this.redone < maxRedo + REDONE_SHARE * this.stretches;
+      if (steady || redo >= maxRedo || !patience) {
+        history.push(reading);
         for (const { candidate, samples } of taken) {
           candidate.rounds.push(samples);
           candidate.sentinelMs.push(reading);
@@ -250,6 +259,7 @@ class Session {
       }
       candidates = taken.map(({ candidate }) => candidate);
       for (const candidate of candidates) candidate.redone++;
+      this.redone++;
       await this.bench.pause(cooldownMs);
     }
   }

@@ -1,5 +1,11 @@
 /** Statistics of timing samples. Outliers are counted and flagged, never dropped. */
-import { mean, median, quantileSorted, sampleStandardDeviation } from 'simple-statistics';
+import {
+  mean,
+  median,
+  medianAbsoluteDeviation,
+  quantileSorted,
+  sampleStandardDeviation,
+} from 'simple-statistics';
 
 /** Two-sided 95 % points of Student's t for 1, 2, … degrees of freedom (any table of the distribution). */
 const STUDENT_95 = [
@@ -79,6 +85,23 @@ export function outlierCounts(samples: readonly number[]): OutlierCounts {
 /** Whether two values differ by at most `tolerance` of the second. */
 export function within(value: number, reference: number, tolerance: number): boolean {
   return Math.abs(value - reference) <= tolerance * reference;
+}
+
+/** The standard deviation of normal values over their median absolute deviation. */
+const DEVIATION_OVER_MAD = 1.4826;
+/** A machine whose readings scatter more than so many times the tolerance is not steady, whatever it usually does. */
+const MOST_TOLERANCES = 3;
+
+/**
+ * By what share a reading may differ from the median of `readings` and still be of the same machine: `tolerance`, or
+ * three standard deviations of the readings where they scatter more, as on virtual machines whose neighbours come and
+ * go. The deviation is a robust one, so a machine that was slower for less than half of the time widens nothing.
+ */
+export function driftTolerance(readings: readonly number[], tolerance: number): number {
+  if (readings.length === 0) return tolerance;
+  const values = [...readings];
+  const scatter = (3 * DEVIATION_OVER_MAD * medianAbsoluteDeviation(values)) / median(values);
+  return Math.min(Math.max(tolerance, scatter), MOST_TOLERANCES * tolerance);
 }
 
 /** Whether the medians of the last two windows of `times` agree. */

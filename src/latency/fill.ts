@@ -3,6 +3,7 @@ import { measureOver, type ModelToMeasure } from '../device/measure.js';
 import type { LatencyMeasurement } from '../device/measurement.js';
 import type { DeviceProfile } from '../device/profile.js';
 import type { Protocol } from '../device/protocol.js';
+import { driftTolerance } from '../device/statistics.js';
 import type { DeviceConnection } from '../device/transport.js';
 import { connectDevice } from '../device/transports.js';
 import { fromFile, toFile, type Architecture } from '../space/architecture.js';
@@ -230,12 +231,19 @@ class Filling {
     return tasks.filter((task) => task.current(this.table) === undefined);
   }
 
+  private driftTolerance(results: readonly LatencyMeasurement[]): number {
+    return driftTolerance(
+      results.map(({ sentinelMs }) => sentinelMs),
+      this.request.protocol.sentinel.tolerance,
+    );
+  }
+
   /** What has drifted, the worst first. */
   private drifted(tasks: readonly Task[]): Task[] {
     const results = tasks.flatMap((task) => task.current(this.table) ?? []);
     if (results.length === 0) return [];
     const usualMs = usualSentinelMs(results);
-    const { tolerance } = this.request.protocol.sentinel;
+    const tolerance = this.driftTolerance(results);
     const drift = (task: Task): number => driftOf(task.current(this.table)!, usualMs);
     return tasks
       .filter((task) => {
@@ -248,14 +256,14 @@ class Filling {
   /** Measures again what was measured while the machine was not as it mostly is, and keeps the better of the two. */
   private async remeasure(tasks: readonly Task[]): Promise<Task[]> {
     const { table, request } = this;
-    const { tolerance } = request.protocol.sentinel;
     for (let pass = 0; pass < REMEASURING_PASSES; pass++) {
       const drifted = this.drifted(tasks);
       if (drifted.length === 0) return [];
       // Where most has drifted there is no usual speed to wait for.
       if (pass > 0 && drifted.length > 0.5 * tasks.length) break;
       const most = Math.max(request.protocol.interleave, Math.ceil(REMEASURED_SHARE * tasks.length));
-      const usualMs = usualSentinelMs(tasks.flatMap((task) => task.current(table) ?? []));
+      const results = tasks.flatMap((task) => task.current(table) ?? []);
+      const [usualMs, tolerance] = [usualSentinelMs(results), this.driftTolerance(results)];
       await this.measure(
         drifted.slice(0, most),
         `measure again on ${request.device.name}`,

@@ -204,6 +204,16 @@ describe('sampleModels', () => {
     expect(results.get('a')).toMatchObject({ latencyMs: 3, redone: 1, rounds: 9, meanMs: 3, flags: [] });
   });
 
+  it('ends in time on a machine that is never steady', async () => {
+    let reading = 0;
+    const bench = new ReplayBench(new Map([['a', constant(3)]]), () => [1, 2, 4, 8][reading++ % 4]!);
+    const rounds = { min: 20, max: 20, ciTarget: 0.01, maxModelMs: 1e9 };
+    const sentinel = { ...plainProtocol().sentinel, samples: 1 };
+    const { results } = await replay(bench, ['a'], plainProtocol({ rounds, sentinel }));
+    expect(results.get('a')!.redone).toBeLessThanOrEqual(sentinel.maxRedo + 2);
+    expect(results.get('a')!.flags).toContain('drift');
+  });
+
   it('flags drift that stays', async () => {
     const bench = new ReplayBench(new Map([['a', constant(3)]]), (b) => (b.nowMs > 300 ? 2.7 : 2));
     const { results } = await replay(bench, ['a'], plainProtocol());

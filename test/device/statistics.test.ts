@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  driftTolerance,
   earlyStoppingP90,
   halfWidth95,
   isSteady,
@@ -8,6 +9,7 @@ import {
   mlperfOverlatency,
   outlierCounts,
 } from '../../src/device/statistics.js';
+import { createRandom } from '../../src/util/random.js';
 
 /** The binomial distribution function, from exact binomial coefficients. */
 function binomialAtMost(n: number, t: number): number {
@@ -92,5 +94,24 @@ describe('isSteady', () => {
     expect(isSteady([100, 100, 100, 102, 102, 102], 3, 0.03)).toBe(true);
     expect(isSteady([100, 100, 100, 104, 104, 104], 3, 0.03)).toBe(false);
     expect(isSteady([100, 100, 100, 100, 100], 3, 0.03)).toBe(false);
+  });
+});
+
+describe('driftTolerance', () => {
+  const readings = (deviation: number): number[] => {
+    const random = createRandom('readings');
+    return Array.from({ length: 20_000 }, () => 2 * (1 + deviation * random.normal()));
+  };
+
+  it("is the protocol's on a steady machine, and three deviations on one that is not", () => {
+    expect(driftTolerance([], 0.03)).toBe(0.03);
+    expect(driftTolerance(readings(0.001), 0.03)).toBe(0.03);
+    expect(driftTolerance(readings(0.02), 0.03)).toBeCloseTo(0.06, 2);
+  });
+
+  it('has a limit, and is not widened by a machine that was slower for a while', () => {
+    expect(driftTolerance(readings(0.2), 0.03)).toBeCloseTo(0.09, 12);
+    const slower = readings(0.001).map((ms, i) => (i < 6000 ? 1.5 * ms : ms));
+    expect(driftTolerance(slower, 0.03)).toBe(0.03);
   });
 });
