@@ -26,7 +26,8 @@ const MAX_INFEASIBLE = 20_000;
 export class Pool {
   readonly genome: Genome;
   readonly #seen = new Set<string>();
-  #all: readonly Genotype[] | undefined;
+  /** Within the limits, and not known to be seen. */
+  #all: readonly (readonly [key: string, genotype: Genotype])[] | undefined;
 
   constructor(private readonly context: StrategyContext) {
     this.genome = new Genome(context.genes);
@@ -58,9 +59,12 @@ export class Pool {
     if (this.#all === undefined) {
       if (countNetworks(genes) > BigInt(LISTED)) return undefined;
       const genotypes = [...enumerateArchitectures(genes)].map((arch) => this.genome.encode(arch));
-      this.#all = genotypes;
+      const free = await this.filter(genotypes);
+      this.#all = free.map((genotype) => [this.genome.key(genotype), genotype]);
     }
-    return this.filter(this.#all);
+    // Limits do not change: they are asked once.
+    this.#all = this.#all.filter(([key]) => !this.#seen.has(key));
+    return this.#all.map(([, genotype]) => genotype);
   }
 
   /** At most `count` distinct ones, drawn uniformly; then, where limits leave little, next to the anchor. */

@@ -14,9 +14,11 @@ export function dominates(a: Gains, b: Gains): boolean {
 
 /**
  * Rank of every point: 0 for those that none dominates, 1 for those that only those of rank 0 dominate, and so on (Deb et
- * al., "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", 2002, section III-A). Quadratic in the points.
+ * al., "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", 2002, section III-A). Quadratic in the points, but for
+ * two objectives.
  */
 export function nonDominatedRanks(points: readonly Gains[]): number[] {
+  if (points[0]?.length === 2) return ranksOfPairs(points);
   const dominated = points.map((): number[] => []);
   const dominators = points.map(() => 0);
   for (let i = 0; i < points.length; i++) {
@@ -39,6 +41,30 @@ export function nonDominatedRanks(points: readonly Gains[]): number[] {
       for (const j of dominated[i]!) if (--dominators[j]! === 0) next.push(j);
     }
     current = next;
+  }
+  return ranks;
+}
+
+/**
+ * By a sweep along the first gain (Jensen, "Reducing the run-time complexity of multiobjective EAs", 2003, section III-B):
+ * the point added to a front last has its greatest second gain, so it dominates a new point if any of the front does.
+ */
+function ranksOfPairs(points: readonly Gains[]): number[] {
+  const ranks = points.map(() => 0);
+  const order = [...points.keys()].sort(
+    (a, b) => points[b]![0]! - points[a]![0]! || points[b]![1]! - points[a]![1]!,
+  );
+  const lasts: Gains[] = [];
+  for (const i of order) {
+    const point = points[i]!;
+    let [low, high] = [0, lasts.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (dominates(lasts[middle]!, point)) low = middle + 1;
+      else high = middle;
+    }
+    lasts[low] = point;
+    ranks[i] = low;
   }
   return ranks;
 }

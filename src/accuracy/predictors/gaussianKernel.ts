@@ -7,7 +7,7 @@
  * machine learning, 5.1). As there may be as many places as samples, scales have a prior: with maximum likelihood alone a
  * hundred samples of NAS-Bench-Macro were ranked worse than with one scale for all.
  */
-import { cholesky, choleskySolve, invertLower, logDeterminant } from '../../util/cholesky.js';
+import { cholesky, choleskySolve, gramOfLower, invertLower, logDeterminant } from '../../util/cholesky.js';
 
 export interface KernelParameters {
   readonly variance: number;
@@ -79,7 +79,7 @@ export function negativeLogPosterior(
     value += 0.5 * difference ** 2;
     gradient[t] = difference / PRIOR_DEVIATION;
   }
-  const inverse = gram(inverseLower, n);
+  const inverse = gramOfLower(inverseLower, n);
   const moments = new Float64Array(width);
   let trace = 0;
   let total = 0;
@@ -100,20 +100,6 @@ export function negativeLogPosterior(
   gradient[1]! += 0.5 * trace * Math.exp(log[1]!);
   for (let p = 0; p < width; p++) gradient[2 + p]! -= 0.5 * moments[p]! * scales[p]! ** 2;
   return { value, gradient };
-}
-
-/** M'M of a lower triangular matrix, its lower half. */
-function gram(lower: Float64Array, n: number): Float64Array {
-  const product = new Float64Array(n * n);
-  for (let k = 0; k < n; k++) {
-    const row = k * n;
-    for (let i = 0; i <= k; i++) {
-      const factor = lower[row + i]!;
-      const out = i * n;
-      for (let j = 0; j <= i; j++) product[out + j]! += factor * lower[row + j]!;
-    }
-  }
-  return product;
 }
 
 /** Scales at which samples are a kernel's length apart on average. */
