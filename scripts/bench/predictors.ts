@@ -9,20 +9,17 @@
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { oneHotEncoder } from '../../src/accuracy/encoding.js';
-import { encodeRows, LOSSES, type PredictorState } from '../../src/accuracy/predictor.js';
+import { encodeRows, LOSSES } from '../../src/accuracy/predictor.js';
 import { accuracyPredictorByName, accuracyPredictors } from '../../src/accuracy/predictors/index.js';
-import { initDense, mlpParameters } from '../../src/accuracy/predictors/mlpGraph.js';
 import { distinctArchitectures } from '../../src/accuracy/sampling.js';
 import { TARGET_SCALES } from '../../src/accuracy/targets.js';
 import { benchPredictorsOnMacro, comparisonTable } from '../../src/pipeline/benchPredictors.js';
 import { createRuntime } from '../../src/pipeline/runtime.js';
 import { loadSpace } from '../../src/space/presets.js';
 import { silentLogger } from '../../src/util/logger.js';
-import { createRandom } from '../../src/util/random.js';
-import { tensor } from '../../src/util/tensor.js';
 import { describeMachine, median } from './support/machine.js';
 import { startNumpyPeer } from './support/numpyPeer.js';
+import { untrainedPerceptron } from './support/perceptron.js';
 
 const { values } = parseArgs({
   options: {
@@ -66,27 +63,7 @@ await runtime.dispose();
 async function measureSpeed() {
   const count = 16_000;
   const space = await loadSpace('ofa-mbv3');
-  const encoder = oneHotEncoder(space);
-  const shape = { inputs: encoder.labels.length, width: 400, layers: 3 };
-  const parameters = initDense(mlpParameters(shape), createRandom(0, 'bench'));
-  const state: PredictorState = {
-    tensors: new Map([
-      ['input.offset', tensor([shape.inputs])],
-      ['input.factor', tensor([shape.inputs], new Float32Array(shape.inputs).fill(1))],
-      ...[...mlpParameters(shape)].map(
-        ([name, own]) => [`member0.${name}`, tensor(own, parameters[name])] as const,
-      ),
-    ]),
-    settings: {
-      width: shape.width,
-      layers: shape.layers,
-      members: 1,
-      targetScale: 'accuracy',
-      targetMean: 0,
-      targetDeviation: 1,
-    },
-  };
-  const predictor = accuracyPredictorByName('mlp').restore(state, { encoder, engine: runtime.inference });
+  const { predictor, encoder, shape, parameters, macs } = untrainedPerceptron(space, runtime.inference);
   const architectures = distinctArchitectures(space.genes, 0);
   const archs = Array.from({ length: count }, () => architectures.next().value!.architecture);
   const rows = encodeRows(encoder, archs);
@@ -118,14 +95,7 @@ async function measureSpeed() {
   await peer?.close();
   return {
     architectures: count,
-    gflop:
-      (2 *
-        count *
-        [...mlpParameters(shape).values()].reduce(
-          (sum, own) => sum + (own.length === 2 ? own[0]! * own[1]! : 0),
-          0,
-        )) /
-      1e9,
+    gflop: (2 * count * macs) / 1e9,
     threads,
     numpy: peer?.numpy ?? null,
     torch: peer?.torch ?? null,

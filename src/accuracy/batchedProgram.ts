@@ -12,6 +12,10 @@ const BATCHES = [1024, 512, 128, 16] as const;
 /** A run takes up to a quarter more rows than are left rather than being split. */
 const SPARE = 1.25;
 
+/** A number of rows that was asked for so often gets a program of its own, as far as there are not too many. */
+const OFTEN = 20;
+const MOST_OWN = 4;
+
 function batchFor(left: number): number {
   const enough = BATCHES.findLast((size) => size >= left);
   if (enough !== undefined && (enough <= SPARE * left || enough === BATCHES[BATCHES.length - 1]))
@@ -21,6 +25,9 @@ function batchFor(left: number): number {
 
 export class BatchedProgram {
   private readonly programs = new Map<number, Promise<Program>>();
+  /** How often a number of rows was asked for. */
+  private readonly asked = new Map<number, number>();
+  private readonly own = new Set<number>();
 
   /** `build(batch)`: input `x` [batch, width], outputs [batch, ...]. */
   constructor(
@@ -33,8 +40,9 @@ export class BatchedProgram {
   async run(rows: Float32Array, count: number): Promise<Record<string, Float32Array>> {
     const { width } = this;
     const outputs: Record<string, Float32Array> = {};
+    const single = this.deservesOwn(count);
     for (let start = 0; start < count;) {
-      const batch = batchFor(count - start);
+      const batch = single ? count : batchFor(count - start);
       const taken = Math.min(batch, count - start);
       let x = rows.subarray(start * width, (start + taken) * width);
       if (taken < batch) {
@@ -58,6 +66,17 @@ export class BatchedProgram {
     const programs = [...this.programs.values()];
     this.programs.clear();
     for (const program of programs) await (await program).dispose();
+  }
+
+  /** The generations of an evolution are all of one size, which a program that fits takes in a single run. */
+  private deservesOwn(count: number): boolean {
+    if (count < 1 || count > BATCHES[0]) return false;
+    if (this.own.has(count)) return true;
+    const times = (this.asked.get(count) ?? 0) + 1;
+    this.asked.set(count, times);
+    if (times < OFTEN || this.own.size === MOST_OWN) return false;
+    this.own.add(count);
+    return true;
   }
 
   private program(batch: number): Promise<Program> {

@@ -9,11 +9,11 @@ import { createRandom } from '../util/random.js';
 import type { BatchFunction, GenotypeFunction } from './batch.js';
 
 /** Random networks of an image size that sums are compared on. */
-const CHECKS = 40;
+const CHECKS = 20;
 /** Relative difference by which a sum may be rounded otherwise. */
 export const SUM_TOLERANCE = 1e-9;
 /** Networks asked about before it is worth finding sums. */
-const WORTHWHILE = 1000;
+const WORTHWHILE = 500;
 
 /** Genes that are on or off together, and change together: what one block depends on. */
 interface Slot {
@@ -21,12 +21,54 @@ interface Slot {
   /** Distance of two values of each gene in `terms`. */
   readonly strides: readonly number[];
   readonly count: number;
+  /** The gene that switches it on, and the least choice that does; the first gene and 0 for a slot that is always on. */
+  readonly depth: number;
+  readonly least: number;
 }
 
 interface Sums {
   readonly base: number;
-  /** By slot, of every combination of its genes' choices. */
-  readonly terms: readonly Float64Array[];
+  /** Of every combination of each slot's genes' choices, slot after slot. */
+  readonly terms: Float64Array;
+}
+
+/** The slots' numbers side by side: thousands of networks are summed over them. */
+interface Layout {
+  readonly depth: Int32Array;
+  readonly least: Int32Array;
+  /** Of each slot, where its terms begin. */
+  readonly offset: Int32Array;
+  /** Of each slot, where its genes begin; and the end. */
+  readonly start: Int32Array;
+  readonly gene: Int32Array;
+  readonly stride: Int32Array;
+}
+
+function layoutOf(slots: readonly Slot[]): Layout {
+  const ends = (sizes: readonly number[]): number[] => {
+    let sum = 0;
+    return [0, ...sizes.map((size) => (sum += size))];
+  };
+  return {
+    depth: Int32Array.from(slots, ({ depth }) => depth),
+    least: Int32Array.from(slots, ({ least }) => least),
+    offset: Int32Array.from(ends(slots.map(({ count }) => count))),
+    start: Int32Array.from(ends(slots.map(({ genes }) => genes.length))),
+    gene: Int32Array.from(slots.flatMap(({ genes }) => genes)),
+    stride: Int32Array.from(slots.flatMap(({ strides }) => strides)),
+  };
+}
+
+function sum({ base, terms }: Sums, layout: Layout, genotype: Genotype): number {
+  const { depth, least, offset, start, gene, stride } = layout;
+  let total = base;
+  for (let slot = 0; slot < depth.length; slot++) {
+    if (genotype[depth[slot]!]! < least[slot]!) continue;
+    let at = offset[slot]!;
+    for (let i = start[slot]!; i < start[slot + 1]!; i++) at += stride[i]! * genotype[gene[i]!]!;
+    total += terms[at]!;
+  }
+  return total;
 }
 
 function slotsOf(genome: Genome): Slot[] {
@@ -42,29 +84,33 @@ function slotsOf(genome: Genome): Slot[] {
       strides.push(count);
       count *= genome.choices[gene]!;
     }
-    return { genes, strides, count };
+    const depth = genome.depthOf(genes[0]!);
+    return {
+      genes,
+      strides,
+      count,
+      depth: depth ?? 0,
+      least: depth === undefined ? 0 : genome.leastOf(genes[0]!),
+    };
   });
 }
 
-/** The function on genotypes: by sums where they agree with it, by itself where they do not, and for the first thousand. */
+/** The function on genotypes: by sums where they agree with it, by itself where they do not, and for the first few hundred. */
 export function additiveFunction(genome: Genome, evaluate: BatchFunction): GenotypeFunction {
   const { genes } = genome;
   const slots = slotsOf(genome);
+  const layout = layoutOf(slots);
   const resolution = genes.findIndex(({ list }) => list === 'imageSize');
   const known = new Map<number, Sums | undefined>();
   const ask = async (genotypes: readonly Genotype[]): Promise<ArrayLike<number>> =>
     evaluate(genotypes.map((genotype) => genome.decode(genotype)));
-
-  const sum = ({ base, terms }: Sums, genotype: Genotype): number => {
-    let total = base;
-    for (let s = 0; s < slots.length; s++) {
-      const slot = slots[s]!;
-      if (!genome.isActive(genotype, slot.genes[0]!)) continue;
-      let at = 0;
-      for (let i = 0; i < slot.genes.length; i++) at += slot.strides[i]! * genotype[slot.genes[i]!]!;
-      total += terms[s]![at]!;
-    }
-    return total;
+  /** The same where many are of one network. */
+  const askOnce = async (genotypes: readonly Genotype[]): Promise<number[]> => {
+    const keys = genotypes.map((genotype) => genome.key(genotype));
+    const distinct = new Map(keys.map((key, i) => [key, genotypes[i]!]));
+    const answers = await ask([...distinct.values()]);
+    const known = new Map([...distinct.keys()].map((key, i) => [key, answers[i]!]));
+    return keys.map((key) => known.get(key)!);
   };
 
   /** Undefined where the function is no sum. */
@@ -85,10 +131,12 @@ export function additiveFunction(genome: Genome, evaluate: BatchFunction): Genot
         probes.push(probe);
       }
     }
-    const answers = await ask([smallest, ...without, ...probes]);
+    const answers = await askOnce([smallest, ...without, ...probes]);
     let next = 1 + without.length;
-    const terms = slots.map(({ count }, s) =>
-      Float64Array.from({ length: count }, () => answers[next++]! - answers[1 + s]!),
+    const terms = Float64Array.from(
+      slots.flatMap(({ count }, s) =>
+        Array.from({ length: count }, () => answers[next++]! - answers[1 + s]!),
+      ),
     );
     const sums = { base: answers[0]!, terms };
     const chance = createRandom('additive', size);
@@ -99,7 +147,8 @@ export function additiveFunction(genome: Genome, evaluate: BatchFunction): Genot
     });
     const wanted = await ask(checks);
     const agrees = checks.every(
-      (genotype, i) => Math.abs(sum(sums, genotype) - wanted[i]!) <= SUM_TOLERANCE * Math.abs(wanted[i]!),
+      (genotype, i) =>
+        Math.abs(sum(sums, layout, genotype) - wanted[i]!) <= SUM_TOLERANCE * Math.abs(wanted[i]!),
     );
     return agrees ? sums : undefined;
   };
@@ -115,7 +164,7 @@ export function additiveFunction(genome: Genome, evaluate: BatchFunction): Genot
       if (!known.has(size)) known.set(size, await find(size));
       const sums = known.get(size);
       if (sums === undefined) rest.push(i);
-      else values[i] = sum(sums, genotypes[i]!);
+      else values[i] = sum(sums, layout, genotypes[i]!);
     }
     if (rest.length > 0) {
       const answers = await ask(rest.map((i) => genotypes[i]!));

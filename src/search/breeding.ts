@@ -5,7 +5,7 @@
  */
 import type { Genome, Genotype } from '../space/genotype.js';
 import type { Random } from '../util/random.js';
-import type { Candidate, Fresh, StrategyContext, Trial } from './strategy.js';
+import { createCandidate, type Candidate, type Fresh, type StrategyContext, type Trial } from './strategy.js';
 
 /** Draws that give known networks before a place stays empty. */
 const MAX_REPEATS = 100;
@@ -39,7 +39,6 @@ export interface BroodOptions<Origin> {
 /** A network for a place. */
 interface Draft<Origin> {
   readonly genotype: Genotype;
-  readonly key: string;
   readonly place: Place<Origin>;
 }
 
@@ -60,9 +59,10 @@ export class Brood<Origin> {
 
   /** Candidates for open places, at most `count`; [] when none is left that anything new was found for. */
   fill(count: number): Candidate[] {
-    return this.#drafts(count).map((draft) => {
-      this.#underWay.set(draft.key, draft.place);
-      return this.#candidate(draft);
+    return this.#drafts(count).map(({ genotype, place }) => {
+      const candidate = this.#candidate(genotype);
+      this.#underWay.set(candidate.key, place);
+      return candidate;
     });
   }
 
@@ -75,7 +75,7 @@ export class Brood<Origin> {
       if (drafts.length === 0) break;
       const excess = await violations(drafts.map(({ genotype }) => genotype));
       drafts.forEach((draft, i) => {
-        if (excess[i] === 0) list.push(this.#candidate(draft));
+        if (excess[i] === 0) list.push(this.#candidate(draft.genotype));
         else this.#failed(draft.place, draft.genotype);
       });
     }
@@ -92,8 +92,8 @@ export class Brood<Origin> {
     }
   }
 
-  #candidate({ genotype, key }: Draft<Origin>): Candidate {
-    return { architecture: this.options.genome.decode(genotype), genotype, key };
+  #candidate(genotype: Genotype): Candidate {
+    return createCandidate(this.options.genome, genotype);
   }
 
   #failed(place: Place<Origin>, genotype: Genotype): void {
@@ -116,8 +116,7 @@ export class Brood<Origin> {
 
   /** Undefined for a network that was taken before. */
   #claim(genotype: Genotype, place: Place<Origin>): Draft<Origin> | undefined {
-    const key = this.options.fresh.claim(genotype);
-    return key === undefined ? undefined : { genotype, key, place };
+    return this.options.fresh.claim(genotype) ? { genotype, place } : undefined;
   }
 
   #drawn(place: Place<Origin>): Draft<Origin> | undefined {

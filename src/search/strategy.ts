@@ -7,6 +7,7 @@ import type { Engine } from '../engine/engine.js';
 import type { Architecture } from '../space/architecture.js';
 import type { Gene } from '../space/gene.js';
 import { Genome, type Genotype } from '../space/genotype.js';
+import type { KeySet } from '../space/keySet.js';
 import type { Surrogate } from './surrogate.js';
 import type { Candidate, FeasibleTrial, ObjectiveInfo, Trial } from './trial.js';
 
@@ -100,37 +101,25 @@ export function createCandidate(genome: Genome, genotype: Genotype, fidelity?: n
 /** Makes candidates, each network once. */
 export class Fresh {
   readonly genome: Genome;
-  readonly #keys = new Set<string>();
+  readonly #taken: KeySet;
 
   constructor(genes: readonly Gene[] | Genome) {
     this.genome = genes instanceof Genome ? genes : new Genome(genes);
+    this.#taken = this.genome.createKeySet();
   }
 
   /** Undefined for a network that was taken before. */
   take(network: Architecture | Genotype): Candidate | undefined {
     const genotype = network instanceof Uint8Array ? network : this.genome.encode(network);
-    const key = this.claim(genotype);
-    return key === undefined ? undefined : { architecture: this.genome.decode(genotype), genotype, key };
+    return this.claim(genotype) ? createCandidate(this.genome, genotype) : undefined;
   }
 
-  /** The key of a network that counts as taken from now on; undefined where it did before. */
-  claim(genotype: Genotype): string | undefined {
-    const key = this.genome.key(genotype);
-    const before = this.#keys.size;
-    // One look-up instead of two.
-    return this.#keys.add(key).size === before ? undefined : key;
-  }
-
-  /** A network that somebody else proposed counts as taken. */
-  mark(key: string): void {
-    this.#keys.add(key);
-  }
-
-  has(key: string): boolean {
-    return this.#keys.has(key);
+  /** Whether the network was not taken before; it counts as taken from now on. */
+  claim(genotype: Genotype): boolean {
+    return this.genome.addTo(this.#taken, genotype);
   }
 
   get size(): number {
-    return this.#keys.size;
+    return this.#taken.size;
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Random } from '../util/random.js';
 import type { Architecture } from './architecture.js';
+import { KeySet } from './keySet.js';
 import { geneLabel, geneValue, hasPosition, type Gene, type GeneList } from './gene.js';
 
 /** Index of the value among each gene's choices, in the genes' order; of inactive genes any. */
@@ -18,6 +19,8 @@ export class Genome {
   readonly choices: Uint8Array;
   /** Gene whose choice switches this one on; -1 for none. */
   readonly #depthOf: Int16Array;
+  /** The same, or the gene itself where there is none. */
+  readonly #switches: Int16Array;
   /** The least choice of that gene with which this one is active. */
   readonly #least: Uint8Array;
   /** First gene of each group that is redrawn together, and the end. */
@@ -27,6 +30,8 @@ export class Genome {
   readonly #places: Readonly<Record<GeneList, Int16Array>>;
   /** Where keys are put together. */
   readonly #text: Buffer;
+  /** The same as words. */
+  readonly #words: Int32Array;
 
   /** `genes`: of a space, whole or limited. Throws RangeError for a gene with more than 200 choices. */
   constructor(readonly genes: readonly Gene[]) {
@@ -51,11 +56,13 @@ export class Genome {
       e: places('e'),
       w: places('w'),
     };
-    this.#text = Buffer.alloc(genes.length);
+    this.#words = new Int32Array(Math.ceil(genes.length / 4));
+    this.#text = Buffer.from(this.#words.buffer, 0, genes.length);
     this.choices = Uint8Array.from(genes, ({ choices }) => choices.length);
     this.#depthOf = Int16Array.from(genes, ({ needs }) =>
       needs === undefined ? -1 : genes.findIndex(({ list, index }) => list === 'd' && index === needs.stage),
     );
+    this.#switches = this.#depthOf.map((depth, i) => (depth < 0 ? i : depth));
     this.#least = Uint8Array.from(genes, ({ needs }, i) => {
       if (needs === undefined) return 0;
       const depths = genes[this.#depthOf[i]!]!.choices;
@@ -68,14 +75,18 @@ export class Genome {
   }
 
   isActive(genotype: Genotype, gene: number): boolean {
-    const depth = this.#depthOf[gene]!;
-    return depth < 0 || genotype[depth]! >= this.#least[gene]!;
+    return genotype[this.#switches[gene]!]! >= this.#least[gene]!;
   }
 
   /** The gene that switches this one on; undefined for none. */
   depthOf(gene: number): number | undefined {
     const depth = this.#depthOf[gene]!;
     return depth < 0 ? undefined : depth;
+  }
+
+  /** The least choice of `depthOf` with which the gene is active. */
+  leastOf(gene: number): number {
+    return this.#least[gene]!;
   }
 
   /** Throws RangeError for an active gene whose value is not one of its choices. */
@@ -123,12 +134,30 @@ export class Genome {
 
   /** Equal for two genotypes iff they build the same network (but for choices that a width rounds to the same channels). */
   key(genotype: Genotype): string {
-    const [text, depthOf, least] = [this.#text, this.#depthOf, this.#least];
+    this.#write(genotype);
+    return this.#text.toString('latin1');
+  }
+
+  /** For `addTo`. */
+  createKeySet(): KeySet {
+    return new KeySet(this.#words.length);
+  }
+
+  /** Adds the network's key to a set of `createKeySet`; whether it was not there. Costs less than `key`. */
+  addTo(known: KeySet, genotype: Genotype): boolean {
+    this.#write(genotype);
+    return known.add(this.#words);
+  }
+
+  #write(genotype: Genotype): void {
+    const text = this.#text;
+    const switches = this.#switches;
+    const least = this.#least;
     for (let i = 0; i < text.length; i++) {
-      const depth = depthOf[i]!;
-      text[i] = depth < 0 || genotype[depth]! >= least[i]! ? genotype[i]! + KEY_BASE + 1 : KEY_BASE;
+      // Without a branch: all ones where the gene is inactive.
+      const off = (genotype[switches[i]!]! - least[i]!) >> 31;
+      text[i] = KEY_BASE + ((genotype[i]! + 1) & ~off);
     }
-    return text.toString('latin1');
   }
 
   /** Genes in which the two networks differ; a gene that only one of them has counts. */
@@ -168,7 +197,9 @@ export class Genome {
     let coins = 0;
     for (let i = 0; i < child.length; i++) {
       if (i % 32 === 0) coins = random.int(2 ** 32);
-      if (((coins >>> (i % 32)) & 1) === 1) child[i] = b[i]!;
+      // Without a branch, which would be mispredicted every other time.
+      const taken = -((coins >>> (i % 32)) & 1);
+      child[i] = (b[i]! & taken) | (child[i]! & ~taken);
     }
     return child;
   }
