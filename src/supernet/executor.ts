@@ -19,7 +19,7 @@ import type { Random } from '../util/random.js';
 import { idleStopwatch, type Stopwatch } from '../util/stopwatch.js';
 import { tensor, type Tensor } from '../util/tensor.js';
 import { SubnetChoices } from './choices.js';
-import { addToSupernet, subnetTensors } from './slicing.js';
+import { subnetTensors, type GradientSink } from './slicing.js';
 import type { SupernetWeights } from './weights.js';
 
 /**
@@ -157,7 +157,7 @@ export class SubnetExecutor {
   }
 
   /**
-   * Loss of a batch, and its gradients added to `gradients` (full-size tensors by the weights' names). images:
+   * Loss of a batch, and its gradients added to `gradients` by the weights' names. images:
    * [N, C, S, S]; targets: [N, classes], rows need not sum to 1 (`crossEntropy`).
    */
   async step(
@@ -165,7 +165,7 @@ export class SubnetExecutor {
     network: Network,
     images: Tensor,
     targets: Tensor,
-    gradients: SupernetWeights,
+    gradients: GradientSink,
     options: StepOptions,
   ): Promise<StepResult> {
     const { partition } = options;
@@ -233,7 +233,7 @@ export class SubnetExecutor {
     network: Network,
     images: Tensor,
     targets: Tensor,
-    gradients: SupernetWeights,
+    gradients: GradientSink,
     { partition: choices, random }: StepOptions & { readonly partition: SubnetChoices },
   ): Promise<StepResult> {
     const batch = images.shape[0]!;
@@ -282,12 +282,10 @@ export class SubnetExecutor {
   }
 }
 
-function scatter({ blocks }: Segment, output: (name: string) => Tensor, gradients: SupernetWeights): void {
+function scatter({ blocks }: Segment, output: (name: string) => Tensor, gradients: GradientSink): void {
   blocks.forEach((block, i) => {
-    const parts = new Map<string, Tensor>();
     for (const { name, role } of blockParameters(block, 'used')) {
-      if (isTrainable(role)) parts.set(name, output(GRADIENT + segmentName(i, name)));
+      if (isTrainable(role)) gradients.add(`${block.name}.${name}`, output(GRADIENT + segmentName(i, name)));
     }
-    addToSupernet(gradients, parts, block.name);
   });
 }

@@ -15,13 +15,14 @@ export function isLeading(full: Shape, part: Shape): boolean {
 }
 
 /** Contiguous runs that a leading part is made of, in order. */
-interface Runs {
+export interface Runs {
   readonly length: number;
   /** Offset of each run in the full tensor; in the part they follow one another. */
   readonly offsets: Int32Array;
 }
 
-function leadingRuns(full: Shape, part: Shape): Runs {
+/** Throws RangeError where `part` is not a leading part. */
+export function leadingRuns(full: Shape, part: Shape): Runs {
   if (!isLeading(full, part)) {
     throw new RangeError(
       `Cannot slice a tensor: the part must be a leading part of ${formatShape(full)}: it is ${formatShape(part)}`,
@@ -83,7 +84,8 @@ export function setLeading(full: Tensor, part: Tensor): void {
   }
 }
 
-function stored(full: ReadonlyMap<string, Tensor>, name: string): Tensor {
+/** The supernet's tensor of that name. Throws RangeError where there is none. */
+export function stored(full: ReadonlyMap<string, Tensor>, name: string): Tensor {
   const found = full.get(name);
   if (found === undefined) {
     throw new RangeError(`Cannot slice the supernet: it must have a tensor "${name}": there is none`);
@@ -122,22 +124,29 @@ export function subnetTensors(
   return result;
 }
 
-/**
- * Adds a block's gradients to the supernet's, in place: `parts` by names relative to the block, as `subnetTensors` gives
- * them. Throws RangeError naming a tensor that `full` lacks or has too small.
- */
-export function addToSupernet(
-  full: ReadonlyMap<string, Tensor>,
-  parts: ReadonlyMap<string, Tensor>,
-  prefix: string,
-): void {
-  for (const [name, part] of parts) {
-    const whole = stored(full, `${prefix}.${name}`);
-    named(name, () => addToLeading(whole, part));
-  }
+/** What takes gradients of subnets. */
+export interface GradientSink {
+  /**
+   * Adds `part` to the leading part of its shape of the tensor `name` of the supernet. Throws RangeError naming a tensor that
+   * there is none of, or that is too small.
+   */
+  add(name: string, part: Tensor): void;
 }
 
-/** As `addToSupernet`, but overwrites: new batch-norm statistics of a subnet's channels. */
+/** Adds up gradients in tensors of the supernet's shapes, in place. */
+export function sumInto(full: ReadonlyMap<string, Tensor>): GradientSink {
+  return {
+    add: (name, part) => {
+      const whole = stored(full, name);
+      named(name, () => addToLeading(whole, part));
+    },
+  };
+}
+
+/**
+ * Overwrites what a block's tensors are in the supernet, in place, e.g. by new batch-norm statistics of a subnet's channels:
+ * `parts` by names relative to the block, as `subnetTensors` gives them. Throws RangeError as `subnetTensors`.
+ */
 export function setInSupernet(
   full: ReadonlyMap<string, Tensor>,
   parts: ReadonlyMap<string, Tensor>,

@@ -62,7 +62,7 @@ export const DEFAULT_EVALUATION: EvaluationSettings = {
 };
 
 export class SubnetEvaluator {
-  private readonly settings: EvaluationSettings;
+  readonly settings: EvaluationSettings;
   private readonly batches = new Map<string, readonly Batch[]>();
   private cachedBytes = 0;
 

@@ -32,7 +32,7 @@ export interface RunIdentity {
 /** Moved on by the trainer, in place. */
 export interface TrainingState {
   weights: SupernetWeights;
-  readonly velocity: SupernetWeights;
+  velocity: SupernetWeights;
   /** Constant once it is there. */
   teacher: SupernetWeights | undefined;
   position: Position;

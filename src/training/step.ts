@@ -7,7 +7,7 @@ import { layerOutput, type BlockSpec, type LayerSpec } from '../space/network.js
 import { architectureOf, type SearchSpace } from '../space/space.js';
 import type { SubnetChoices } from '../supernet/choices.js';
 import type { SubnetExecutor } from '../supernet/executor.js';
-import { setLeading, sliceLeading } from '../supernet/slicing.js';
+import { setLeading, sliceLeading, type GradientSink } from '../supernet/slicing.js';
 import type { SupernetWeights } from '../supernet/weights.js';
 import { createRandom } from '../util/random.js';
 import { tensor, type Tensor } from '../util/tensor.js';
@@ -18,7 +18,7 @@ export interface StepContext {
   readonly space: SearchSpace;
   readonly executor: SubnetExecutor;
   readonly weights: SupernetWeights;
-  readonly gradients: SupernetWeights;
+  readonly gradients: GradientSink;
   readonly teacher: SupernetWeights | undefined;
   readonly labelSmoothing: number;
   readonly seed: number;

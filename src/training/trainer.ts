@@ -10,13 +10,13 @@ import { isDecayed } from '../space/parameters.js';
 import type { SearchSpace } from '../space/space.js';
 import { sortChannels } from '../supernet/channelSorting.js';
 import type { SubnetExecutor } from '../supernet/executor.js';
-import { zeroTensors, type SupernetWeights } from '../supernet/weights.js';
+import type { SupernetWeights } from '../supernet/weights.js';
 import { InterruptedError } from '../util/errors.js';
 import { appendJsonLine } from '../util/files.js';
 import { silentLogger, type Logger, type Progress } from '../util/logger.js';
 import { idleStopwatch } from '../util/stopwatch.js';
 import { METRICS_FILE, rewindMetrics, type Metric } from './metrics.js';
-import { sgdStep } from './optimizer.js';
+import { Sgd } from './optimizer.js';
 import type { StepObserver } from './profile.js';
 import { phaseChoices } from './phaseChoices.js';
 import { learningRateAt, planSchedule, type PhasePlan, type Schedule } from './schedule.js';
@@ -111,7 +111,6 @@ export async function trainSupernet(options: TrainingOptions): Promise<TrainingR
 class Trainer {
   private readonly logger: Logger;
   private readonly clock: () => number;
-  private readonly gradients: SupernetWeights;
   private readonly decayed: ReadonlySet<string>;
   private readonly observer: StepObserver;
   private lastSave: number;
@@ -132,7 +131,6 @@ class Trainer {
     this.observer = options.observer ?? nobody;
     this.stepsLeft = options.maxSteps ?? Infinity;
     const parameters = trainableParameters(options.space);
-    this.gradients = zeroTensors(parameters);
     this.decayed = new Set(parameters.filter(({ role }) => isDecayed(role)).map(({ name }) => name));
     this.lastSave = this.clock();
     this.window = { images: 0, start: this.clock() };
@@ -167,10 +165,14 @@ class Trainer {
   private async trainPhase(plan: PhasePlan): Promise<void> {
     const { phase, start, steps } = plan;
     const { schedule } = this.options;
+    const optimizer = new Sgd(this.state.weights, this.state.velocity, this.decayed);
+    const { weights } = optimizer;
+    this.state.weights = weights;
+    this.state.velocity = optimizer.velocity;
     const context: StepContext = {
       ...this.options,
-      weights: this.state.weights,
-      gradients: this.gradients,
+      weights,
+      gradients: optimizer,
       teacher: this.state.teacher,
       labelSmoothing: schedule.labelSmoothing,
       // They hold a whole network's activations.
@@ -191,7 +193,7 @@ class Trainer {
         }
         const loss = await accumulateStep(context, phase, step, batch);
         if (!Number.isFinite(loss)) throw divergence(step, `the loss is ${loss}`);
-        this.update(plan, loss, batch.labels.length);
+        this.update(optimizer, plan, loss, batch.labels.length);
         this.observer.endStep(phase.name);
         await this.afterStep(plan, progress);
         if (this.stepsLeft <= 0) break;
@@ -218,12 +220,12 @@ class Trainer {
     }
   }
 
-  private update(plan: PhasePlan, loss: number, images: number): void {
+  private update(optimizer: Sgd, plan: PhasePlan, loss: number, images: number): void {
     const updated = this.observer.stopwatch.begin('update');
     const { momentum, weightDecay, batchSize } = this.options.schedule;
-    const { weights, velocity, position } = this.state;
+    const { position } = this.state;
     const learningRate = learningRateAt(plan, position.step - plan.start, batchSize);
-    sgdStep(weights, velocity, this.gradients, this.decayed, { learningRate, momentum, weightDecay });
+    optimizer.step({ learningRate, momentum, weightDecay });
     updated();
     const { unreported } = position;
     this.stepsLeft--;

@@ -12,6 +12,7 @@ import { sampleArchitecture } from '../../src/space/sampling.js';
 import { SubnetChoices } from '../../src/supernet/choices.js';
 import { isLeading } from '../../src/supernet/slicing.js';
 import { SubnetExecutor, type Partition, type StepResult } from '../../src/supernet/executor.js';
+import { sumInto } from '../../src/supernet/slicing.js';
 import { storedParameters, zeroTensors, type SupernetWeights } from '../../src/supernet/weights.js';
 import { createRandom } from '../../src/util/random.js';
 import { sizeOf, tensor, type Tensor } from '../../src/util/tensor.js';
@@ -123,7 +124,7 @@ describe.each([mbconvSubject, resnetSubject])('a subnet of family $family', (sub
       executor = new SubnetExecutor(programs);
       for (const partition of PARTITIONS) {
         const gradients = zeroTensors(trainable);
-        const result = await executor.step(weights, network, images, targets, gradients, {
+        const result = await executor.step(weights, network, images, targets, sumInto(gradients), {
           partition: partitionOf(partition),
           random: dropout(),
         });
@@ -209,11 +210,14 @@ describe.each([mbconvSubject, resnetSubject])('a subnet of family $family', (sub
       it('add up over the subnets of a step', async () => {
         const sum = zeroTensors(trainable);
         const options = { partition: 'blocks', random: dropout() } as const;
-        await executor.step(weights, network, images, targets, sum, options);
+        await executor.step(weights, network, images, targets, sumInto(sum), options);
         const other = space.network({ ...space.largest, imageSize: subject.arch.imageSize });
         const alone = zeroTensors(trainable);
-        await executor.step(weights, other, images, targets, sum, { ...options, random: dropout() });
-        await executor.step(weights, other, images, targets, alone, { ...options, random: dropout() });
+        await executor.step(weights, other, images, targets, sumInto(sum), { ...options, random: dropout() });
+        await executor.step(weights, other, images, targets, sumInto(alone), {
+          ...options,
+          random: dropout(),
+        });
         for (const [name, { data }] of sum) {
           const expected = alone.get(name)!.data.map((v, i) => v + gradients().get(name)!.data[i]!);
           expect(data).toBeAllclose(expected, { relative: 1e-6, absolute: 1e-7 });
@@ -233,17 +237,24 @@ describe.each([mbconvSubject, resnetSubject])('a subnet of family $family', (sub
           const subnet = space.network({ ...arch, imageSize: subject.arch.imageSize });
           const gradients = zeroTensors(trainable);
           const step = (partition: Partition, into: SupernetWeights) =>
-            executor.step(weights, subnet, images, targets, into, { partition, random: dropout() });
+            executor.step(weights, subnet, images, targets, sumInto(into), { partition, random: dropout() });
           const { loss, logits, statistics } = await step(choices, gradients);
           expect(programs.statistics.misses).toBe(misses);
           const expected = zeroTensors(trainable);
           const whole = new ProgramCache(
             await createOnnxRuntimeEngine({ threads: 1, optimization: 'basic', target: await target() }),
           );
-          const result = await new SubnetExecutor(whole).step(weights, subnet, images, targets, expected, {
-            partition: 'network',
-            random: dropout(),
-          });
+          const result = await new SubnetExecutor(whole).step(
+            weights,
+            subnet,
+            images,
+            targets,
+            sumInto(expected),
+            {
+              partition: 'network',
+              random: dropout(),
+            },
+          );
           await whole.dispose();
           expect(loss).toBeCloseTo(result.loss, 5);
           expect(logits.data).toBeAllclose(result.logits.data, { relative: 1e-4, absolute: 1e-5 });
@@ -270,7 +281,7 @@ describe.each([mbconvSubject, resnetSubject])('a subnet of family $family', (sub
     describe('repetition', () => {
       it.each(PARTITIONS)('gives the same bits in %s', async (partition) => {
         const again = zeroTensors(trainable);
-        const result = await executor.step(weights, network, images, targets, again, {
+        const result = await executor.step(weights, network, images, targets, sumInto(again), {
           partition: partitionOf(partition),
           random: dropout(),
         });
@@ -285,7 +296,7 @@ describe.each([mbconvSubject, resnetSubject])('a subnet of family $family', (sub
           network,
           images,
           targets,
-          zeroTensors(trainable),
+          sumInto(zeroTensors(trainable)),
           options,
         );
         expect(Math.abs(loss - runs.get('network')!.result.loss)).toBeGreaterThan(1e-3);
@@ -300,7 +311,7 @@ describe.each([mbconvSubject, resnetSubject])('a subnet of family $family', (sub
           shallow,
           images,
           targets,
-          new Map([...gradients].map(([n, t]) => [n, tensor(t.shape)])),
+          sumInto(new Map([...gradients].map(([n, t]) => [n, tensor(t.shape)]))),
           {
             partition: 'blocks',
             random: dropout(),

@@ -4,6 +4,7 @@ import type { Batch } from '../../src/data/batchSource.js';
 import type { Runtime } from '../../src/pipeline/runtime.js';
 import type { Architecture } from '../../src/space/architecture.js';
 import { layerOutput } from '../../src/space/network.js';
+import { sumInto } from '../../src/supernet/slicing.js';
 import { zeroTensors, type SupernetWeights } from '../../src/supernet/weights.js';
 import { phaseSchema, type Phase } from '../../src/training/schedule.js';
 import { copyTensors, trainableParameters } from '../../src/training/state.js';
@@ -40,7 +41,7 @@ async function step(phase: Phase, weights: SupernetWeights, teacher?: SupernetWe
     space,
     executor: runtime.executor,
     weights,
-    gradients,
+    gradients: sumInto(gradients),
     teacher,
     labelSmoothing: SMOOTHING,
     seed: SEED,
@@ -100,7 +101,7 @@ it('gradients of a step are the sum over its subnets', async () => {
   const sum = zeroTensors(trainableParameters(space));
   for (const arch of drawSubnets(space, phase, SEED, 0, 8)) {
     const options = { partition: 'blocks', random: createRandom('unused') } as const;
-    await runtime.executor.step(weights, space.network(arch), batch.images, hard, sum, options);
+    await runtime.executor.step(weights, space.network(arch), batch.images, hard, sumInto(sum), options);
   }
   expect(gradients).toEqual(sum);
 });

@@ -13,7 +13,7 @@ import { sortChannels } from '../../src/supernet/channelSorting.js';
 import { loadCheckpoint } from '../../src/supernet/checkpoint.js';
 import { initialiseWeights, zeroTensors, type SupernetWeights } from '../../src/supernet/weights.js';
 import { readMetrics } from '../../src/training/metrics.js';
-import { sgdStep } from '../../src/training/optimizer.js';
+import { Sgd } from '../../src/training/optimizer.js';
 import { learningRateAt, planSchedule, type Schedule } from '../../src/training/schedule.js';
 import { copyTensors, trainableParameters } from '../../src/training/state.js';
 import { accumulateStep, drawImageSize } from '../../src/training/step.js';
@@ -104,17 +104,25 @@ describe('training', () => {
     const { momentum, weightDecay, labelSmoothing } = schedule;
     for (const plan of planSchedule(schedule, loader.stepsPerEpoch)) {
       if (plan.phase.name === 'b') ({ weights } = sortChannels(space, weights, 0));
-      const velocity = zeroTensors(parameters);
+      const optimizer = new Sgd(weights, zeroTensors(parameters), decayed);
+      ({ weights } = optimizer);
       for (let i = 0; i < plan.steps; i++) {
         const step = plan.start + i;
-        const gradients = zeroTensors(parameters);
         const imageSize = drawImageSize(space, plan.phase, seed, step);
         const batch = await loader.trainBatch(0, step, imageSize);
         const { executor } = runtime;
-        const context = { space, executor, weights, gradients, teacher: undefined, labelSmoothing, seed };
+        const context = {
+          space,
+          executor,
+          weights,
+          gradients: optimizer,
+          teacher: undefined,
+          labelSmoothing,
+          seed,
+        };
         await accumulateStep(context, plan.phase, step, batch);
         const learningRate = learningRateAt(plan, i, 16);
-        sgdStep(weights, velocity, gradients, decayed, { learningRate, momentum, weightDecay });
+        optimizer.step({ learningRate, momentum, weightDecay });
       }
     }
     await loader.close();

@@ -19,6 +19,7 @@ import { differentiate } from '../../../src/graph/differentiate.js';
 import { onnxTarget } from '../../../src/lowering/onnx.js';
 import { SubnetChoices } from '../../../src/supernet/choices.js';
 import { SubnetExecutor } from '../../../src/supernet/executor.js';
+import { sumInto } from '../../../src/supernet/slicing.js';
 import { initialiseWeights, zeroTensors } from '../../../src/supernet/weights.js';
 import { trainableParameters } from '../../../src/training/state.js';
 import { UserError } from '../../../src/util/errors.js';
@@ -120,7 +121,7 @@ it('choices inside a program: branches hold no time of the nodes inside them', a
   for (const arch of [space.largest, space.smallest]) {
     const network = space.network(arch);
     const random = createRandom('choices');
-    await executor.step(initialiseWeights(space, 0), network, images, targets, gradients, {
+    await executor.step(initialiseWeights(space, 0), network, images, targets, sumInto(gradients), {
       partition,
       random,
     });

@@ -7,7 +7,7 @@ import { isDecayed } from '../../../src/space/parameters.js';
 import type { SearchSpace } from '../../../src/space/space.js';
 import { initialiseWeights, zeroTensors, type SupernetWeights } from '../../../src/supernet/weights.js';
 import { SubnetEvaluator } from '../../../src/training/evaluator.js';
-import { sgdStep } from '../../../src/training/optimizer.js';
+import { Sgd } from '../../../src/training/optimizer.js';
 import { trainableParameters } from '../../../src/training/state.js';
 import { accumulateStep } from '../../../src/training/step.js';
 import { tinyResnet } from '../../support/spaces.js';
@@ -44,15 +44,22 @@ async function trainFew(space: SearchSpace, { executor }: Runtime): Promise<Trai
   const { phases, labelSmoothing } = tinySchedule();
   const parameters = trainableParameters(space);
   const decayed = new Set(parameters.filter(({ role }) => isDecayed(role)).map(({ name }) => name));
-  const weights = initialiseWeights(space, seed);
-  const velocity = zeroTensors(parameters);
+  const optimizer = new Sgd(initialiseWeights(space, seed), zeroTensors(parameters), decayed);
+  const { weights } = optimizer;
   const batch = await loader.trainBatch(0, 0, space.largest.imageSize);
   const losses: number[] = [];
   for (let step = 0; step < STEPS; step++) {
-    const gradients = zeroTensors(parameters);
-    const context = { space, executor, weights, gradients, teacher: undefined, labelSmoothing, seed };
+    const context = {
+      space,
+      executor,
+      weights,
+      gradients: optimizer,
+      teacher: undefined,
+      labelSmoothing,
+      seed,
+    };
     losses.push(await accumulateStep(context, phases.at(-1)!, step, batch));
-    sgdStep(weights, velocity, gradients, decayed, { learningRate: 0.1, momentum: 0.9, weightDecay: 3e-5 });
+    optimizer.step({ learningRate: 0.1, momentum: 0.9, weightDecay: 3e-5 });
   }
   return { losses, weights };
 }
