@@ -13,6 +13,9 @@ import { decodeMetadata, METADATA_KEYS } from '../../src/export/metadata.js';
 import { importedTableSchema } from '../../src/latency/imported.js';
 import { measuredTableSchema } from '../../src/latency/table.js';
 import { parseDatasetSpec } from '../../src/data/index.js';
+import { searchBenchmarkSchema } from '../../src/pipeline/benchSearch.js';
+import { finalistLineSchema } from '../../src/pipeline/finalistJournal.js';
+import { specializationSchema } from '../../src/pipeline/specialization.js';
 import { reportFileSchema } from '../../src/report/data.js';
 import { pathJournalSchema } from '../../src/search/paths.js';
 import { architectureFileSchema } from '../../src/space/architecture.js';
@@ -22,6 +25,7 @@ import { checkpointSchema } from '../../src/supernet/checkpoint.js';
 import { metricSchema } from '../../src/training/metrics.js';
 import { importedPositionSchema, positionSchema } from '../../src/training/position.js';
 import { scheduleSchema } from '../../src/training/schedule.js';
+import { elapsedSchema } from '../../src/util/elapsed.js';
 import { packagePath } from '../../src/util/scripts.js';
 
 /** Text below each heading, up to the next one. */
@@ -99,11 +103,24 @@ const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['Metrics', metricSchema, ['architecture']],
   ['Accuracy data set', accuracyLineSchema, ['architecture']],
   ['Path search journal', pathJournalSchema],
+  ['Search benchmark', searchBenchmarkSchema],
   ['NAS-Bench-201 table', nasBench201Schema],
+  ['Elapsed time', elapsedSchema],
+  ['Finalists', finalistLineSchema, ['architecture', 'measurement']],
+  [
+    'Specialisation',
+    specializationSchema,
+    ['models[].architecture', 'models[].finalists[].architecture'],
+  ],
   [
     'Report data',
     reportFileSchema,
-    ['subnets[].architecture', 'front[].architecture', 'models[].architecture'],
+    [
+      'subnets[].architecture',
+      'front[].architecture',
+      'models[].architecture',
+      'models[].finalists[].architecture',
+    ],
   ],
 ];
 const cases = table.map(([heading, schema, elsewhere = []]) => ({ heading, schema, elsewhere }));
