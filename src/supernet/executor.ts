@@ -78,10 +78,9 @@ function masksOf({ blocks }: Segment, batch: number, random: Random): Inputs {
   blocks.forEach((block, i) => {
     for (const { name, features, rate } of dropoutMasks(block)) {
       const keep = 1 / (1 - rate);
-      inputs[segmentName(i, name)] = tensor(
-        [batch, features],
-        Float32Array.from({ length: batch * features }, () => (random.float() < rate ? 0 : keep)),
-      );
+      const mask = tensor([batch, features]);
+      for (let j = 0; j < mask.data.length; j++) mask.data[j] = random.float() < rate ? 0 : keep;
+      inputs[segmentName(i, name)] = mask;
     }
   });
   return inputs;
