@@ -1,5 +1,5 @@
 /** Weighted ridge regression, for a handful of features or for hundreds, with exact leave-one-out predictions. */
-import { Cholesky, symmetric } from './cholesky.js';
+import { cholesky, choleskySolve, quadraticForm, symmetric } from '../util/cholesky.js';
 
 export interface RidgeFit {
   readonly intercept: number;
@@ -31,12 +31,12 @@ function solvePrimal(rows: readonly Float64Array[], y: Float64Array, features: n
   const gram = symmetric(features, (j, k) => dot(columns[j]!, columns[k]!));
   const moment = columns.map((column) => dot(column, y));
   return (penalty: number): Solution => {
-    const values = gram.values.slice();
+    const values = gram.slice();
     for (let j = 0; j < features; j++) values[j * features + j]! += penalty;
-    const factor = new Cholesky({ size: features, values });
+    const factor = cholesky(values, features);
     return {
-      coefficients: factor.solve(moment),
-      leverage: (i) => factor.quadraticForm(rows[i]!),
+      coefficients: choleskySolve(factor, moment),
+      leverage: (i) => quadraticForm(factor, rows[i]!),
     };
   };
 }
@@ -46,10 +46,10 @@ function solveDual(rows: readonly Float64Array[], y: Float64Array, features: num
   const n = rows.length;
   const gram = symmetric(n, (i, k) => dot(rows[i]!, rows[k]!));
   return (penalty: number): Solution => {
-    const values = gram.values.slice();
+    const values = gram.slice();
     for (let i = 0; i < n; i++) values[i * n + i]! += penalty;
-    const factor = new Cholesky({ size: n, values });
-    const dual = factor.solve(y);
+    const factor = cholesky(values, n);
+    const dual = choleskySolve(factor, y);
     const coefficients = new Float64Array(features);
     rows.forEach((row, i) => {
       for (let j = 0; j < features; j++) coefficients[j]! += row[j]! * dual[i]!;
@@ -59,7 +59,7 @@ function solveDual(rows: readonly Float64Array[], y: Float64Array, features: num
       leverage: (i) => {
         const unit = new Float64Array(n);
         unit[i] = 1;
-        return 1 - penalty * factor.quadraticForm(unit);
+        return 1 - penalty * quadraticForm(factor, unit);
       },
     };
   };

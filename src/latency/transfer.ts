@@ -6,7 +6,7 @@
  * chapter 15); noise has Student's t distribution, as a few measurements are far off and must not count for many.
  * On 12 real GPU settings: `npm run bench:latency -- --help-data FILE`.
  */
-import { Cholesky, symmetric } from './cholesky.js';
+import { cholesky, choleskySolve, logDeterminant, symmetric } from '../util/cholesky.js';
 import type { NetworkFacts } from './context.js';
 import { FEATURE_NAMES, type NetworkFeatures } from './features.js';
 import { weighGenes } from './geneWeights.js';
@@ -94,26 +94,28 @@ function posterior(
   // Expectation-maximisation: t noise is normal noise of a precision that each residual tells (Lange et al., 1989).
   let precisions: number[] = rows.map(() => scale ** -2);
   let weights: Float64Array = new Float64Array(size);
-  let logDeterminant = 0;
+  let logDet = 0;
   let residuals: number[] = [];
   for (let step = 0; step < STEPS; step++) {
-    const factor = new Cholesky(
+    const factor = cholesky(
       symmetric(size, (j, k) =>
         rows.reduce((sum, { parts }, i) => sum + precisions[i]! * parts[j]! * parts[k]!, j === k ? 1 : 0),
       ),
+      size,
     );
-    weights = factor.solve(
+    weights = choleskySolve(
+      factor,
       Float64Array.from({ length: size }, (_, j) =>
         rows.reduce((sum, { parts }, i) => sum + precisions[i]! * parts[j]! * targets[i]!, 0),
       ),
     );
-    logDeterminant = factor.logDeterminant();
+    logDet = logDeterminant(factor);
     residuals = rows.map(({ parts }, i) => (targets[i]! - dot(parts, weights)) / scale);
     precisions = residuals.map((residual) => (NU + 1) / (NU + residual ** 2) / scale ** 2);
   }
   const logEvidence =
     -0.5 * weights.reduce((sum, weight) => sum + weight ** 2, 0) -
-    0.5 * logDeterminant -
+    0.5 * logDet -
     residuals.reduce(
       (sum, residual) => sum + ((NU + 1) / 2) * Math.log1p(residual ** 2 / NU) + Math.log(scale),
       0,

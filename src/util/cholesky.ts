@@ -10,6 +10,15 @@ export interface Cholesky {
   readonly lower: Float64Array;
 }
 
+/** A symmetric matrix, row-major [size, size]. `entry(i, j)` is called for j <= i. */
+export function symmetric(size: number, entry: (i: number, j: number) => number): Float64Array {
+  const values = new Float64Array(size * size);
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j <= i; j++) values[i * size + j] = values[j * size + i] = entry(i, j);
+  }
+  return values;
+}
+
 /** Throws RangeError where A is not positive definite. Reads its lower half only. */
 export function cholesky(matrix: Float64Array, size: number): Cholesky {
   const n = size;
@@ -66,6 +75,19 @@ export function choleskySolve({ size: n, lower: l }: Cholesky, b: ArrayLike<numb
     for (let k = 0; k < i; k++) x[k]! -= l[i * n + k]! * value;
   }
   return x;
+}
+
+/** b' A^-1 b. */
+export function quadraticForm({ size: n, lower: l }: Cholesky, b: ArrayLike<number>): number {
+  const x = Float64Array.from(b);
+  let total = 0;
+  for (let i = 0; i < n; i++) {
+    let value = x[i]!;
+    for (let k = 0; k < i; k++) value -= l[i * n + k]! * x[k]!;
+    x[i] = value / l[i * n + i]!;
+    total += x[i]! ** 2;
+  }
+  return total;
 }
 
 /** L^-1, row-major; zeros above the diagonal. A^-1 is its transpose times itself. */

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { CholeskyDecomposition, determinant, Matrix } from 'ml-matrix';
 import { describe, expect, it } from 'vitest';
 import {
@@ -6,6 +7,8 @@ import {
   gramOfLower,
   invertLower,
   logDeterminant,
+  quadraticForm,
+  symmetric,
 } from '../../src/util/cholesky.js';
 import { createRandom } from '../../src/util/random.js';
 import '../support/matchers.js';
@@ -55,4 +58,37 @@ describe.each([1, 2, 3, 4, 5, 9, 14, 23])('cholesky of %i rows', (size) => {
 it('refuses a matrix that is not positive definite', () => {
   expect(() => cholesky(Float64Array.of(1, 2, 2, 1), 2)).toThrow(RangeError);
   expect(() => cholesky(Float64Array.of(Number.NaN), 1)).toThrow(RangeError);
+});
+
+describe('a system that was made', () => {
+  it('is solved, and has its quadratic form (property)', () => {
+    const number = fc.double({ min: -3, max: 3, noNaN: true });
+    const square = fc
+      .integer({ min: 1, max: 6 })
+      .chain((n) =>
+        fc.tuple(
+          fc.array(number, { minLength: n * n, maxLength: n * n }),
+          fc.array(number, { minLength: n, maxLength: n }),
+        ),
+      );
+    fc.assert(
+      fc.property(square, ([values, b]) => {
+        const n = b.length;
+        // B B^T + I is positive definite.
+        const made = symmetric(n, (i, j) => {
+          let sum = i === j ? 1 : 0;
+          for (let k = 0; k < n; k++) sum += values[i * n + k]! * values[j * n + k]!;
+          return sum;
+        });
+        const x = choleskySolve(cholesky(made, n), b);
+        for (let i = 0; i < n; i++) {
+          let sum = 0;
+          for (let j = 0; j < n; j++) sum += made[i * n + j]! * x[j]!;
+          expect(sum).toBeCloseTo(b[i]!, 6);
+        }
+        const form = b.reduce((sum, value, i) => sum + value * x[i]!, 0);
+        expect(quadraticForm(cholesky(made, n), b)).toBeCloseTo(form, 6);
+      }),
+    );
+  });
 });
