@@ -1,3 +1,5 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +12,8 @@ import { connectDevice } from '../../src/device/transports.js';
 import { InterruptedError } from '../../src/util/errors.js';
 import { briefProtocol as brief } from '../support/briefProtocol.js';
 import { endlessModel } from '../support/smallModels.js';
+
+const hasTaskset = spawnSync('taskset', ['-c', '0', 'true']).status === 0;
 
 let folder: string;
 beforeAll(async () => {
@@ -101,4 +105,26 @@ describe('a local process', () => {
     const results = await measureModels({ ...profile, pin: [0] }, [{ id: 'a', onnx: nullModel() }], brief);
     expect(results.size).toBe(1);
   });
+
+  it.skipIf(!hasTaskset)(
+    'counts its own time beside busy processes on its processor, and says that they were there',
+    async () => {
+      const busy = Array.from({ length: 3 }, () =>
+        spawn('taskset', ['-c', '0', process.execPath, '-e', 'for (;;);'], { stdio: 'ignore' }),
+      );
+      try {
+        await Promise.all(busy.map((child) => once(child, 'spawn')));
+        const profile = { ...(await loadDevice('local-cpu')), pin: [0] };
+        // Longer than any turn that the system gives a process: none of the samples runs through.
+        const protocol = { ...brief, sample: { ...brief.sample, minMs: 30 } };
+        const results = await measureModels(profile, [{ id: 'a', onnx: sentinelModel() }], protocol);
+        const { flags, cpuPerWall, latencyMs, rawMs } = results.get('a')!;
+        expect(flags).toContain('contention');
+        expect(cpuPerWall).toBeLessThan(0.9);
+        expect(latencyMs).toBeLessThan(0.9 * rawMs);
+      } finally {
+        for (const child of busy) child.kill('SIGKILL');
+      }
+    },
+  );
 });
