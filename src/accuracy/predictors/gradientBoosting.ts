@@ -1,21 +1,11 @@
-/**
- * Gradient boosting of regression trees with square error (Friedman, "Greedy function approximation: a gradient boosting
- * machine", Annals of Statistics 29, 2001, algorithm 2), each tree on a random part of the samples (Friedman, "Stochastic
- * gradient boosting", 2002).
- */
+/** Gradient boosting of regression trees (src/util/gradientBoosting.ts), each on a random part of the samples and places. */
 import { z } from 'zod';
 import { validate } from '../../util/files.js';
+import { boost } from '../../util/gradientBoosting.js';
 import { createRandom } from '../../util/random.js';
+import { askTrees, flatten, type FlatForest } from '../../util/regressionTree.js';
 import { definePredictor, type Model } from '../definePredictor.js';
-import {
-  askTrees,
-  binColumns,
-  flatten,
-  ForestBuilder,
-  forestTensors,
-  storedForest,
-  type FlatForest,
-} from './regressionTree.js';
+import { forestTensors, storedForest } from './storedForest.js';
 
 const NAME = 'gradient-boosting';
 const TREES = 500;
@@ -54,19 +44,17 @@ export const gradientBoostingPredictor = definePredictor({
   description: `${TREES} regression trees of depth ${DEPTH}, each fitted to what the others leave`,
   variance: false,
 
-  fit({ rows, width, count, targets }, { seed }) {
-    const columns = binColumns(rows, count, width);
+  fit({ rows, width, targets }, { seed }) {
+    const settings = {
+      trees: TREES,
+      learningRate: LEARNING_RATE,
+      depth: DEPTH,
+      minLeaf: 1,
+      share: SHARE,
+      places: Math.ceil(PLACE_SHARE * width),
+    };
     const random = createRandom(seed, 'gradient-boosting');
-    const settings = { depth: DEPTH, minLeaf: 1, places: Math.ceil(PLACE_SHARE * width) };
-    const builder = new ForestBuilder(columns, settings, random);
-    const all = Array.from({ length: count }, (_, i) => i);
-    const part = Math.max(1, Math.round(SHARE * count));
-    const residuals = Float64Array.from(targets);
-    for (let tree = 0; tree < TREES; tree++) {
-      builder.grow(Int32Array.from(random.shuffle(all).slice(0, part)), residuals, LEARNING_RATE);
-      for (let row = 0; row < count; row++) residuals[row]! -= builder.askLast(rows, row * width);
-    }
-    return boostedModel(flatten(builder), width);
+    return boostedModel(flatten(boost(rows, targets, width, settings, random)), width);
   },
 
   restore(stored) {

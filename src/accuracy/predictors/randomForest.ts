@@ -6,16 +6,9 @@
 import { z } from 'zod';
 import { validate } from '../../util/files.js';
 import { createRandom } from '../../util/random.js';
+import { askTrees, binColumns, flatten, ForestBuilder, type FlatForest } from '../../util/regressionTree.js';
 import { definePredictor, type Model } from '../definePredictor.js';
-import {
-  askTrees,
-  binColumns,
-  flatten,
-  ForestBuilder,
-  forestTensors,
-  storedForest,
-  type FlatForest,
-} from './regressionTree.js';
+import { forestTensors, storedForest } from './storedForest.js';
 
 const NAME = 'random-forest';
 const TREES = 200;

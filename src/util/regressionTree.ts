@@ -3,63 +3,72 @@
  * them as flat tables (docs/decisions/0010-own-trees-and-process.md). Columns are sorted once into bins, so a node costs its
  * samples times the places.
  */
-import { UserError } from '../../util/errors.js';
-import type { Random } from '../../util/random.js';
-import { tensor, type Tensor } from '../../util/tensor.js';
-import type { StoredModel } from '../definePredictor.js';
+import type { Random } from './random.js';
 
 /** More values than this of one place are cut at quantiles; encodings have two or three. */
 const MOST_BINS = 256;
+
+/** Rows one after the other: [count, width]. */
+export type Rows = Float32Array | Float64Array;
 
 /** The samples of a fit, place by place. */
 export interface BinnedColumns {
   readonly count: number;
   /** One a place: the bin of every sample. */
   readonly bins: readonly Uint8Array[];
-  /** One a place: what goes left of a cut behind each bin but the last, float32; ascending. */
-  readonly cuts: readonly Float32Array[];
+  /** One a place: the least and the greatest value of every bin, in the rows' precision. */
+  readonly lows: readonly Rows[];
+  readonly highs: readonly Rows[];
 }
 
-/** `rows`: [count, width]. Bins are single values where there are few; cuts lie half-way between them. */
-export function binColumns(rows: Float32Array, count: number, width: number): BinnedColumns {
+/** `rows`: [count, width]. Bins are single values where there are few. */
+export function binColumns(rows: Rows, count: number, width: number): BinnedColumns {
+  const make = (length: number): Rows =>
+    rows instanceof Float32Array ? new Float32Array(length) : new Float64Array(length);
   const bins: Uint8Array[] = [];
-  const cuts: Float32Array[] = [];
+  const lows: Rows[] = [];
+  const highs: Rows[] = [];
   for (let place = 0; place < width; place++) {
-    const column = Float32Array.from({ length: count }, (_, row) => rows[row * width + place]!);
-    const sorted = column.toSorted();
-    const values = sorted.filter((value, i) => i === 0 || value !== sorted[i - 1]);
-    const cut =
-      values.length <= MOST_BINS
-        ? values.subarray(1).map((upper, i) => between(values[i]!, upper))
-        : quantileCuts(sorted);
-    bins.push(Uint8Array.from(column, (value) => countBelow(cut, value)));
-    cuts.push(cut);
+    const column = make(count);
+    for (let row = 0; row < count; row++) column[row] = rows[row * width + place]!;
+    const sorted: Rows = column.toSorted();
+    const values = [...new Set(sorted)];
+    const chosen = values.length <= MOST_BINS ? values : quantiles(sorted);
+    const starts = make(chosen.length);
+    starts.set(chosen);
+    const own = Uint8Array.from(column, (value) => countUpTo(starts, value) - 1);
+    const high = starts.slice();
+    for (let row = 0; row < count; row++) {
+      const bin = own[row]!;
+      if (column[row]! > high[bin]!) high[bin] = column[row]!;
+    }
+    bins.push(own);
+    lows.push(starts);
+    highs.push(high);
   }
-  return { count, bins, cuts };
+  return { count, bins, lows, highs };
 }
 
-/** A float32 c with lower <= c < upper. */
-function between(lower: number, upper: number): number {
-  const middle = Math.fround(lower + (upper - lower) / 2);
+/** A c of the precision of `like` with lower <= c < upper: half-way, where that is one. */
+function between(like: Rows, lower: number, upper: number): number {
+  const exact = lower + (upper - lower) / 2;
+  const middle = like instanceof Float32Array ? Math.fround(exact) : exact;
   return middle < upper ? middle : lower;
 }
 
-function quantileCuts(sorted: Float32Array): Float32Array {
-  const cuts: number[] = [];
-  for (let i = 1; i < MOST_BINS; i++) {
-    const at = Math.floor((i * sorted.length) / MOST_BINS);
-    if (sorted[at - 1]! < sorted[at]!) cuts.push(between(sorted[at - 1]!, sorted[at]!));
-  }
-  return Float32Array.from(cuts);
+/** Distinct values that begin about equal parts of `sorted`. */
+function quantiles(sorted: Rows): number[] {
+  const at = Array.from({ length: MOST_BINS }, (_, i) => Math.floor((i * sorted.length) / MOST_BINS));
+  return [...new Set(at.map((index) => sorted[index]!))];
 }
 
-/** How many cuts are below the value. */
-function countBelow(cuts: Float32Array, value: number): number {
+/** How many of the ascending values are at most `value`. */
+function countUpTo(values: Rows, value: number): number {
   let low = 0;
-  let high = cuts.length;
+  let high = values.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (cuts[middle]! < value) low = middle + 1;
+    if (values[middle]! <= value) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -83,13 +92,16 @@ export interface Forest {
   /** Values up to this go to `lefts`, others to the node behind it. 0 for a leaf. */
   readonly thresholds: readonly number[];
   readonly lefts: readonly number[];
-  /** What a leaf predicts, float32; 0 for others. */
+  /** What a leaf predicts; 0 for others. */
   readonly values: readonly number[];
 }
 
 interface Split {
   readonly place: number;
+  /** The last bin that goes left. */
   readonly bin: number;
+  /** Half-way between the samples' own values, whatever others there are. */
+  readonly threshold: number;
 }
 
 export class ForestBuilder implements Forest {
@@ -104,7 +116,8 @@ export class ForestBuilder implements Forest {
   constructor(
     private readonly columns: BinnedColumns,
     private readonly settings: GrowthSettings,
-    private readonly random: Random,
+    /** Draws places, where not all of them are tried. */
+    private readonly random?: Random,
   ) {}
 
   /**
@@ -120,12 +133,12 @@ export class ForestBuilder implements Forest {
       if (split === undefined) {
         let sum = 0;
         for (const i of samples) sum += targets[i]!;
-        this.values[node] = Math.fround((shrinkage * sum) / samples.length);
+        this.values[node] = (shrinkage * sum) / samples.length;
         continue;
       }
       const bins = this.columns.bins[split.place]!;
       this.places[node] = split.place;
-      this.thresholds[node] = this.columns.cuts[split.place]![split.bin]!;
+      this.thresholds[node] = split.threshold;
       this.lefts[node] = this.leaf();
       this.leaf();
       const left = this.lefts[node];
@@ -137,7 +150,7 @@ export class ForestBuilder implements Forest {
   }
 
   /** What the tree that was added last says of the row that begins at `offset`. */
-  askLast(rows: Float32Array, offset: number): number {
+  askLast(rows: Rows, offset: number): number {
     let node = this.roots[this.roots.length - 1]!;
     for (let place = this.places[node]!; place >= 0; place = this.places[node]!) {
       node = rows[offset + place]! <= this.thresholds[node]! ? this.lefts[node]! : this.lefts[node]! + 1;
@@ -170,10 +183,10 @@ export class ForestBuilder implements Forest {
     const { sums, counts } = this;
     for (const place of this.drawPlaces()) {
       const bins = this.columns.bins[place]!;
-      const last = this.columns.cuts[place]!.length;
-      if (last === 0) continue;
-      sums.fill(0, 0, last + 1);
-      counts.fill(0, 0, last + 1);
+      const [lows, highs] = [this.columns.lows[place]!, this.columns.highs[place]!];
+      if (lows.length === 1) continue;
+      sums.fill(0, 0, lows.length);
+      counts.fill(0, 0, lows.length);
       for (const i of samples) {
         const bin = bins[i]!;
         sums[bin]! += targets[i]!;
@@ -181,17 +194,21 @@ export class ForestBuilder implements Forest {
       }
       let left = 0;
       let leftCount = 0;
-      for (let bin = 0; bin < last; bin++) {
+      let previous = -1;
+      for (let bin = 0; bin < lows.length; bin++) {
         if (counts[bin] === 0) continue;
+        const rightCount = count - leftCount;
+        if (rightCount < minLeaf) break;
+        if (previous >= 0 && leftCount >= minLeaf) {
+          const gain = left ** 2 / leftCount + (total - left) ** 2 / rightCount - base;
+          if (gain > bestGain) {
+            bestGain = gain;
+            best = { place, bin: previous, threshold: between(lows, highs[previous]!, lows[bin]!) };
+          }
+        }
         left += sums[bin]!;
         leftCount += counts[bin]!;
-        const rightCount = count - leftCount;
-        if (leftCount < minLeaf) continue;
-        if (rightCount < minLeaf) break;
-        const gain = left ** 2 / leftCount + (total - left) ** 2 / rightCount - base;
-        if (gain <= bestGain) continue;
-        bestGain = gain;
-        best = { place, bin };
+        previous = bin;
       }
     }
     return best;
@@ -200,7 +217,10 @@ export class ForestBuilder implements Forest {
   private drawPlaces(): readonly number[] {
     const all = Array.from({ length: this.columns.bins.length }, (_, i) => i);
     const { places } = this.settings;
-    return places === undefined || places >= all.length ? all : this.random.shuffle(all).slice(0, places);
+    if (places === undefined || places >= all.length) return all;
+    if (this.random === undefined)
+      throw new RangeError('Cannot draw places: a random generator is needed: there is none');
+    return this.random.shuffle(all).slice(0, places);
   }
 }
 
@@ -220,7 +240,7 @@ export function askTrees(
   }
 }
 
-/** A forest in typed arrays, for asking it. */
+/** A forest in float32, for asking and storing it. */
 export interface FlatForest {
   readonly roots: Int32Array;
   readonly places: Int32Array;
@@ -236,38 +256,3 @@ export const flatten = ({ roots, places, thresholds, lefts, values }: Forest): F
   lefts: Int32Array.from(lefts),
   values: Float32Array.from(values),
 });
-
-const parts = ['roots', 'places', 'thresholds', 'lefts', 'values'] as const;
-
-export function forestTensors(forest: FlatForest): Map<string, Tensor> {
-  return new Map(parts.map((name) => [name, tensor([forest[name].length], Float32Array.from(forest[name]))]));
-}
-
-/** Throws UserError where the tensors are no forest over `stored.width` places: what is asked always comes to a leaf. */
-export function storedForest(
-  predictor: string,
-  stored: StoredModel,
-  trees: number,
-  nodes: number,
-): FlatForest {
-  const read = (name: (typeof parts)[number], length: number): Float32Array => stored.tensor(name, [length]);
-  const forest = flatten({
-    roots: [...read('roots', trees)],
-    places: [...read('places', nodes)],
-    thresholds: [...read('thresholds', nodes)],
-    lefts: [...read('lefts', nodes)],
-    values: [...read('values', nodes)],
-  });
-  const isNode = (index: number): boolean => index >= 0 && index < nodes;
-  const sound =
-    forest.roots.every(isNode) &&
-    forest.places.every(
-      (place, node) =>
-        place === -1 ||
-        (place >= 0 && place < stored.width && forest.lefts[node]! > node && isNode(forest.lefts[node]! + 1)),
-    );
-  if (sound) return forest;
-  throw new UserError(
-    `Cannot restore accuracy predictor "${predictor}": nodes of its trees must ask places of the encoding and point to later nodes: some do not`,
-  );
-}
