@@ -2,11 +2,12 @@
  * Measured accuracies, as JSON lines. Each line stands for itself, so that files can be joined:
  *
  *     {"format":"ofakit.accuracy/1","architecture":{"image_size":..,"ks":[..],"e":[..],"d":[..]},"split":"validation",
- *      "top1":0.91,"top5":0.99,"loss":0.31,"count":5000,"seed":0,"weightsSha256":"..."}
+ *      "top1":0.91,"top5":0.99,"loss":0.31,"count":5000,"seed":0,"weightsSha256":"...",
+ *      "calibration":{"images":2000,"batch":200,"seed":937162211}}
  *
  * `top1` and `top5` are fractions of `count` images; `seed` is that of the list which the network was drawn for.
  */
-import { existsSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { architectureFileSchema, toFile, type Architecture } from '../space/architecture.js';
 import { architectureKey } from '../space/canonical.js';
@@ -14,7 +15,7 @@ import { countNetworks } from '../space/enumerate.js';
 import { parseArchitecture } from '../space/file.js';
 import type { SearchSpace } from '../space/space.js';
 import { InterruptedError, UserError } from '../util/errors.js';
-import { appendJsonLine, readBytes, readJsonLines, writeAtomic } from '../util/files.js';
+import { appendJsonLine, dropTornLine, readJsonLines, writeAtomic } from '../util/files.js';
 import { silentLogger, type Logger } from '../util/logger.js';
 import { distinctArchitectures } from './sampling.js';
 
@@ -33,6 +34,15 @@ export const accuracyLineSchema = z.strictObject({
   ...scoreShape,
   seed: z.number().int(),
   weightsSha256: z.string().min(1),
+  /** How batch norm was recalibrated first; absent where that is not known, as in older files. */
+  calibration: z
+    .strictObject({
+      images: z.number().int().positive(),
+      batch: z.number().int().positive(),
+      seed: z.number().int(),
+    })
+    .readonly()
+    .exactOptional(),
   learningCurve: z
     .array(z.strictObject({ at: z.number().gt(0).lt(1), top1: fraction }))
     .readonly()
@@ -40,6 +50,13 @@ export const accuracyLineSchema = z.strictObject({
   /** Zero-cost proxies by name (src/accuracy/proxies); what could not be computed is absent. */
   proxies: z.record(z.string().min(1), z.number()).exactOptional(),
 });
+
+/** Training images that batch norm is recalibrated on before a subnet is judged: how many, how many at once, drawn by which seed. */
+export interface Calibration {
+  readonly images: number;
+  readonly batch: number;
+  readonly seed: number;
+}
 
 /** Of one subnet on a split of a data set. */
 export interface AccuracyScore {
@@ -64,6 +81,7 @@ export interface AccuracyRecord extends AccuracyScore {
   readonly split: string;
   readonly seed: number;
   readonly weightsSha256: string;
+  readonly calibration?: Calibration;
   /** Zero-cost proxies by name, where they were computed. */
   readonly proxies?: Readonly<Record<string, number>>;
 }
@@ -113,6 +131,8 @@ export interface SampleAccuraciesOptions {
   readonly split: string;
   /** Of the supernet's weights: accuracies of other weights are another data set. */
   readonly weightsSha256: string;
+  /** How `evaluate` recalibrates batch norm: accuracies after another calibration are another data set. */
+  readonly calibration?: Calibration;
   readonly signal?: AbortSignal;
   readonly logger?: Logger;
 }
@@ -122,11 +142,12 @@ export interface SampleAccuraciesOptions {
  * file are not evaluated again, so that the same call goes on where an interrupted one ended, and a call with a greater
  * count adds to it. Returns the records of the list, in its order.
  *
- * Throws UserError for a file with accuracies of other weights or of another split, and where the space has fewer networks;
- * InterruptedError after the signal, when everything measured is in the file; RangeError for a score that is none.
+ * Throws UserError for a file with accuracies of other weights, of another split or after another calibration, and where the
+ * space has fewer networks; InterruptedError after the signal, when everything measured is in the file; RangeError for a score that is none.
  */
 export async function sampleAccuracies(options: SampleAccuraciesOptions): Promise<AccuracyRecord[]> {
-  const { space, count, evaluate, file, seed, split, weightsSha256, signal, logger = silentLogger } = options;
+  const { space, count, evaluate, file, seed, split, weightsSha256, calibration, signal } = options;
+  const { logger = silentLogger } = options;
   const networks = countNetworks(space.genes);
   if (!Number.isInteger(count) || count < 1 || BigInt(count) > networks) {
     throw new UserError(
@@ -134,7 +155,7 @@ export async function sampleAccuracies(options: SampleAccuraciesOptions): Promis
     );
   }
   const present = await readAccuracies(file, space);
-  for (const record of present) requireSameOrigin(file, record, { split, weightsSha256 });
+  for (const record of present) requireSameOrigin(file, record, options);
   await dropTornLine(file);
   const known = new Map(present.map((record) => [architectureKey(space.genes, record.architecture), record]));
   const progress = logger.progress('Accuracies', count);
@@ -150,7 +171,8 @@ export async function sampleAccuracies(options: SampleAccuraciesOptions): Promis
           );
         }
         const score = checkScore(await evaluate(architecture), architecture);
-        record = { architecture, split, ...score, seed, weightsSha256 };
+        const origin = { seed, weightsSha256, ...(calibration === undefined ? {} : { calibration }) };
+        record = { architecture, split, ...score, ...origin };
         await appendJsonLine(file, lineOf(record));
       }
       records.push(record);
@@ -165,7 +187,7 @@ export async function sampleAccuracies(options: SampleAccuraciesOptions): Promis
 function requireSameOrigin(
   file: string,
   record: AccuracyRecord,
-  wanted: { readonly split: string; readonly weightsSha256: string },
+  wanted: Pick<SampleAccuraciesOptions, 'split' | 'weightsSha256' | 'calibration'>,
 ): void {
   for (const [key, what] of [
     ['weightsSha256', 'weights'],
@@ -176,14 +198,13 @@ function requireSameOrigin(
       `Cannot add to ${file}: it must hold accuracies of ${what} "${wanted[key]}": it holds those of "${record[key]}"; choose another file, or delete it`,
     );
   }
-}
-
-/** A kill may leave a line without an end, which readers ignore; the next line must not be written behind it. */
-async function dropTornLine(file: string): Promise<void> {
-  if (!existsSync(file)) return;
-  const bytes = await readBytes(file);
-  const end = bytes.lastIndexOf(0x0a) + 1;
-  if (end < bytes.length) await writeAtomic(file, bytes.subarray(0, end));
+  const [own, other] = [wanted.calibration, record.calibration];
+  if (own === undefined || other === undefined || isDeepStrictEqual(own, other)) return;
+  const words = ({ images, batch, seed }: Calibration): string =>
+    `${images} images in batches of ${batch}, seed ${seed}`;
+  throw new UserError(
+    `Cannot add to ${file}: it must hold accuracies after a calibration on ${words(own)}: it holds those after one on ${words(other)}; choose another file, or delete it`,
+  );
 }
 
 /** Throws RangeError: a value that is not finite would make the line unreadable. */

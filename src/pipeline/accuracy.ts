@@ -42,6 +42,7 @@ export function sampleRunAccuracies({
   logger,
   signal,
 }: SampleRequest): Promise<AccuracyRecord[]> {
+  const { calibrationImages, calibrationBatch, calibrationSeed } = evaluator.settings;
   return sampleAccuracies({
     space: run.space,
     count,
@@ -50,6 +51,7 @@ export function sampleRunAccuracies({
     seed,
     split,
     weightsSha256: run.weightsSha256,
+    calibration: { images: calibrationImages, batch: calibrationBatch, seed: calibrationSeed },
     logger,
     ...(signal === undefined ? {} : { signal }),
   });

@@ -82,6 +82,20 @@ describe('sampleAccuracies', () => {
     expect(await readFile(file)).toEqual(whole);
   });
 
+  it('records how batch norm was recalibrated, and mixes no two ways', async () => {
+    const calibration = { images: 100, batch: 20, seed: 3 };
+    // As written before calibrations were recorded.
+    const [old] = await sample(1);
+    expect(old).not.toHaveProperty('calibration');
+    const records = await sample(3, { calibration });
+    expect(records.map((record) => record.calibration)).toEqual([undefined, calibration, calibration]);
+    expect(await readAccuracies(file, space)).toEqual(records);
+    await expect(sample(4, { calibration: { ...calibration, images: 200 } })).rejects.toThrow(
+      /after a calibration on 200 images in batches of 20, seed 3: it holds those after one on 100 images/,
+    );
+    expect(await readAccuracies(file, space)).toEqual(records);
+  });
+
   it('starts over where the first line is torn', async () => {
     await sample(3);
     const whole = await readFile(file);
