@@ -1,5 +1,6 @@
 /** All kinds of data sets: add a line to add one. */
 import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { UserError, unknownName } from '../util/errors.js';
 import type { Dataset, DatasetDefinition, DatasetOptions, DatasetSource } from './dataset.js';
 import { cifar10 } from './sources/cifar10.js';
@@ -17,7 +18,7 @@ export const datasets: ReadonlyMap<string, DatasetDefinition> = new Map(
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 /**
- * `NAME`, `NAME:PATH` or the path of a folder of images. Throws UserError for an unknown name (listing those known) and
+ * `NAME`, `NAME:PATH` or the path of a folder of images; the path becomes absolute. Throws UserError for an unknown name (listing those known) and
  * for a path that is no folder.
  */
 export function parseDatasetSpec(spec: string, options: DatasetOptions = {}): DatasetSource {
@@ -42,7 +43,8 @@ export function parseDatasetSpec(spec: string, options: DatasetOptions = {}): Da
   }
   return {
     name: known ? name : imageFolder.name,
-    ...(path === undefined ? {} : { path }),
+    // A run that keeps it is opened from other folders, too.
+    ...(path === undefined ? {} : { path: resolve(path) }),
     splitSeed: options.splitSeed ?? 0,
     validationFraction,
     onCorrupt: options.onCorrupt ?? 'fail',

@@ -1,7 +1,7 @@
 /** What a run has so far: made afresh, read from its folder, written back. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { DatasetSource } from '../data/dataset.js';
 import { isTrainable, type ParameterSpec } from '../space/parameters.js';
@@ -87,8 +87,8 @@ async function resumeState({ folder, space, data, settings }: RunIdentity): Prom
   const position = validate(checkpoint.position, positionSchema, where);
   requireSameRun(
     folder,
-    { ...settings, space: space.file, data },
-    { ...position, space: checkpoint.space.file, data: checkpoint.data },
+    { ...settings, space: space.file, data: absolute(data) },
+    { ...position, space: checkpoint.space.file, data: absolute(checkpoint.data) },
   );
   const { optimizer } = checkpoint;
   const problems =
@@ -103,6 +103,12 @@ async function resumeState({ folder, space, data, settings }: RunIdentity): Prom
     position,
     weightsSha256: checkpoint.weightsSha256,
   };
+}
+
+/** Older runs keep the path of their data as it was given: here it is compared as what it means now. */
+function absolute(data: unknown): unknown {
+  if (typeof data !== 'object' || data === null || !('path' in data)) return data;
+  return typeof data.path === 'string' ? { ...data, path: resolve(data.path) } : data;
 }
 
 /** Writes the checkpoint. Throws UserError where the disk refuses, or a weight is not finite. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SPLITS, type Dataset } from '../../src/data/dataset.js';
@@ -46,6 +46,11 @@ describe('openDataset', () => {
     const folder = await temporaryFolder();
     expect(parseDatasetSpec(folder)).toMatchObject({ name: 'imagefolder', path: folder });
     expect(parseDatasetSpec(`cifar10:${folder}`)).toMatchObject({ name: 'cifar10', path: folder });
+  });
+
+  it('keeps where the files are, not how they were named from here', () => {
+    expect(parseDatasetSpec('imagefolder:src/data')).toMatchObject({ path: resolve('src/data') });
+    expect(parseDatasetSpec('./src/data')).toMatchObject({ path: resolve('src/data') });
   });
 
   it('has a one-line summary for every data set', () => {
