@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type { DatasetSource, OnCorrupt } from '../data/dataset.js';
+import type { Loader } from '../data/loader.js';
 import { exportSubnet } from '../export/exportSubnet.js';
 import type { Verification } from '../export/verify.js';
 import { toFile, type Architecture, type ArchitectureFile } from '../space/architecture.js';
@@ -15,8 +16,9 @@ import { scheduleSchema, type Schedule } from '../training/schedule.js';
 import type { Logger } from '../util/logger.js';
 import type { EngineName, Provider } from './engineName.js';
 import { createEvaluator, fittingLoader, openData, type SupernetRun } from './run.js';
-import { createRuntime } from './runtime.js';
+import type { Runtime } from './runtime.js';
 import { trainWith } from './train.js';
+import { withLoader, withRuntime } from './withRun.js';
 
 export const FINETUNING = { epochs: 10, learningRate: 0.01, batchSize: 64 } as const;
 
@@ -99,19 +101,13 @@ export async function finetune(request: FinetuneRequest): Promise<FinetunedNetwo
   const subnet = extractSubnet(run.weights, run.space.network(arch));
   const { weights, newHead } = startFrom(space, subnet, seed, run.folder);
   const schedule = finetuneSchedule(request);
-  const runtime = await createRuntime({
-    logger,
-    ...(engine === undefined ? {} : { engine }),
-    ...(provider === undefined ? {} : { provider }),
-    ...(threads === undefined ? {} : { threads }),
-  });
-  const loader = await fittingLoader(space, dataset, {
+  const loading = fittingLoader(space, dataset, {
     batchSize: schedule.batchSize,
     seed,
     logger,
     ...(workers === undefined ? {} : { workers }),
   });
-  try {
+  const finish = async (runtime: Runtime, loader: Loader): Promise<FinetunedNetwork> => {
     const scores = async (evaluator: SubnetEvaluator) => {
       const statistics = await evaluator.calibrate(only);
       const validation = await evaluator.evaluate(only, 'validation', { statistics });
@@ -158,8 +154,8 @@ export async function finetune(request: FinetuneRequest): Promise<FinetunedNetwo
       verification,
       skippedImages: loader.skipped,
     };
-  } finally {
-    await loader.close();
-    await runtime.dispose();
-  }
+  };
+  return withLoader(loading, (loader) =>
+    withRuntime({ logger, engine, provider, threads }, (runtime) => finish(runtime, loader)),
+  );
 }

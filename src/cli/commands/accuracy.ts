@@ -63,38 +63,16 @@ export const accuracy: Register = (program, context) => {
     .addOption(seedOption())
     .addHelpText('after', '\nExample: ofa accuracy sample --supernet runs/digits --count 250')
     .action(async (options: SampleOptions, self: Command) => {
-      const [{ sampleRunAccuracies }, { openRun, openLoader, createEvaluator, runFiles }, { createRuntime }] =
-        await Promise.all([
-          import('../../pipeline/accuracy.js'),
-          import('../../pipeline/run.js'),
-          import('../../pipeline/runtime.js'),
-        ]);
-      const run = await openRun(options.supernet);
+      const [{ sampleRunAccuracies }, { runFiles }, { withRun }] = await Promise.all([
+        import('../../pipeline/accuracy.js'),
+        import('../../pipeline/run.js'),
+        import('../../pipeline/withRun.js'),
+      ]);
       const logger = await context.logger();
-      const runtime = await createRuntime({
-        logger,
-        engine: options.engine,
-        provider: options.provider,
-        ...(options.threads === undefined ? {} : { threads: options.threads }),
-      });
-      const loader = await openLoader(run.space, options.data ?? run.data, {
-        batchSize: 1,
-        seed: 0,
-        logger,
-        onCorrupt: options.onCorrupt,
-      });
-      try {
-        const evaluator = createEvaluator(run, loader, runtime, {
-          calibrationImages: options.calibrationImages,
-        });
-        const records = await sampleRunAccuracies({
-          run,
-          evaluator,
-          count: options.count,
-          seed: options.seed,
-          logger,
-          signal: context.signal,
-        });
+      await withRun(options.supernet, { ...options, logger }, async ({ run, evaluator, loader }) => {
+        const { count, seed } = options;
+        const { signal } = context;
+        const records = await sampleRunAccuracies({ run, evaluator, count, seed, logger, signal });
         const top1 = records.map((record) => record.top1);
         const document = {
           file: runFiles(run.folder).accuracies,
@@ -109,10 +87,7 @@ export const accuracy: Register = (program, context) => {
           () =>
             `${document.count} subnets, top-1 ${percent(document.lowestTop1)} to ${percent(document.highestTop1)}, in ${document.file}\n${skippedLine(loader.skipped)}`,
         );
-      } finally {
-        await loader.close();
-        await runtime.dispose();
-      }
+      });
     });
   command
     .command('fit')
@@ -134,14 +109,13 @@ export const accuracy: Register = (program, context) => {
     .addOption(seedOption())
     .addHelpText('after', '\nExample: ofa accuracy fit --supernet runs/digits')
     .action(async (options: FitOptions, self: Command) => {
-      const [{ fitAccuracy }, { openRun }, { createRuntime }] = await Promise.all([
+      const [{ fitAccuracy }, { openRun }, { withRuntime }] = await Promise.all([
         import('../../pipeline/accuracy.js'),
         import('../../pipeline/run.js'),
-        import('../../pipeline/runtime.js'),
+        import('../../pipeline/withRun.js'),
       ]);
       const run = await openRun(options.supernet);
-      const runtime = await createRuntime();
-      try {
+      await withRuntime({}, async (runtime) => {
         const { predictor, encoding, score, compared, file } = await fitAccuracy({
           ...options,
           run,
@@ -181,9 +155,7 @@ export const accuracy: Register = (program, context) => {
             ],
           ),
         );
-      } finally {
-        await runtime.dispose();
-      }
+      });
     });
   addProxies(command, context);
 };

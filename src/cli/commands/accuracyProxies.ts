@@ -49,15 +49,15 @@ export function addProxies(accuracy: Command, context: CliContext): void {
       const [
         { createProxyScorer, scoreAccuracyData },
         { zeroCostProxies, zeroCostProxyByName },
-        { openRun, openLoader, runFiles },
-        { createRuntime },
+        { openRun, runFiles },
+        { withRun },
         { readArchitecture },
         { toFile },
       ] = await Promise.all([
         import('../../pipeline/proxies.js'),
         import('../../accuracy/proxies/index.js'),
         import('../../pipeline/run.js'),
-        import('../../pipeline/runtime.js'),
+        import('../../pipeline/withRun.js'),
         import('../../space/file.js'),
         import('../../space/architecture.js'),
       ]);
@@ -65,23 +65,12 @@ export function addProxies(accuracy: Command, context: CliContext): void {
         options.proxies?.split(',').map((name) => name.trim()) ?? [...zeroCostProxies.keys()]
       ).map(zeroCostProxyByName);
       const run = await openRun(options.supernet);
-      const archs = [];
-      for (const text of options.arch ?? []) archs.push(await readArchitecture(text, run.space));
+      const archs = await Promise.all((options.arch ?? []).map((text) => readArchitecture(text, run.space)));
       const logger = await context.logger();
-      const loader = await openLoader(run.space, options.data ?? run.data, {
-        batchSize: 1,
-        seed: 0,
-        logger,
-        onCorrupt: options.onCorrupt,
-      });
-      const runtime = await createRuntime({
-        logger,
-        ...(options.threads === undefined ? {} : { threads: options.threads }),
-      });
-      const { space } = run;
-      const score = createProxyScorer({ ...options, space, loader, runtime, proxies });
-      const names = proxies.map(({ name }) => name);
-      try {
+      await withRun(run, { ...options, logger }, async ({ loader, runtime }) => {
+        const { space } = run;
+        const score = createProxyScorer({ ...options, space, loader, runtime, proxies });
+        const names = proxies.map(({ name }) => name);
         if (options.arch !== undefined) {
           const scored: { architecture: ReturnType<typeof toFile>; proxies: Record<string, number> }[] = [];
           for (const arch of archs) scored.push({ architecture: toFile(arch), proxies: await score(arch) });
@@ -115,9 +104,6 @@ export function addProxies(accuracy: Command, context: CliContext): void {
               [...report.proxies, ...report.baselines].map(row),
             )}${skippedLine(loader.skipped)}`,
         );
-      } finally {
-        await loader.close();
-        await runtime.dispose();
-      }
+      });
     });
 }

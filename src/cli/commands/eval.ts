@@ -49,32 +49,16 @@ export const evaluate: Register = (program, context) => {
     .addOption(onCorruptOption('as in training, fail with --data'))
     .addHelpText('after', '\nExample: ofa eval --supernet runs/digits --arch smallest --split test')
     .action(async (options: EvalOptions, self: Command) => {
-      const [{ openRun, openLoader, createEvaluator }, { createRuntime }, { readArchitecture }, { toFile }] =
-        await Promise.all([
-          import('../../pipeline/run.js'),
-          import('../../pipeline/runtime.js'),
-          import('../../space/file.js'),
-          import('../../space/architecture.js'),
-        ]);
+      const [{ openRun }, { withRun }, { readArchitecture }, { toFile }] = await Promise.all([
+        import('../../pipeline/run.js'),
+        import('../../pipeline/withRun.js'),
+        import('../../space/file.js'),
+        import('../../space/architecture.js'),
+      ]);
       const run = await openRun(options.supernet);
       const arch = await readArchitecture(options.arch, run.space);
       const logger = await context.logger();
-      const runtime = await createRuntime({
-        logger,
-        engine: options.engine,
-        provider: options.provider,
-        ...(options.threads === undefined ? {} : { threads: options.threads }),
-      });
-      const loader = await openLoader(run.space, options.data ?? run.data, {
-        batchSize: 1,
-        seed: 0,
-        logger,
-        onCorrupt: options.onCorrupt,
-      });
-      try {
-        const evaluator = createEvaluator(run, loader, runtime, {
-          calibrationImages: options.calibrationImages,
-        });
+      await withRun(run, { ...options, logger }, async ({ evaluator, loader }) => {
         const score = await evaluator.evaluate(arch, options.split, { calibrate: options.calibrate });
         const document = {
           supernet: options.supernet,
@@ -90,9 +74,6 @@ export const evaluate: Register = (program, context) => {
           () =>
             `top-1 ${percent(score.top1)}, top-5 ${percent(score.top5)}, loss ${score.loss.toFixed(4)} on ${score.count} images (${options.split})\n${skippedLine(loader.skipped)}`,
         );
-      } finally {
-        await loader.close();
-        await runtime.dispose();
-      }
+      });
     });
 };

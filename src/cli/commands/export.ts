@@ -58,15 +58,10 @@ export const exportCommand: Register = (program, context) => {
     )
     .addHelpText('after', '\nExample: ofa export --supernet runs/digits --arch smallest --out digits.onnx')
     .action(async (options: ExportOptions, self: Command) => {
-      const [
-        { exportSubnet },
-        { openRun, openLoader, createEvaluator },
-        { createRuntime },
-        { readArchitecture },
-      ] = await Promise.all([
+      const [{ exportSubnet }, { openRun }, { withRun }, { readArchitecture }] = await Promise.all([
         import('../../export/exportSubnet.js'),
         import('../../pipeline/run.js'),
-        import('../../pipeline/runtime.js'),
+        import('../../pipeline/withRun.js'),
         import('../../space/file.js'),
       ]);
       const run = await openRun(options.supernet);
@@ -85,16 +80,9 @@ export const exportCommand: Register = (program, context) => {
         context.result(self, result, () => formatExport(result));
         return;
       }
-      const loader = await openLoader(run.space, options.data ?? run.data, {
-        batchSize: 1,
-        seed: 0,
-        logger: await context.logger(),
-      });
-      const runtime = await createRuntime();
-      try {
-        const evaluator = createEvaluator(run, loader, runtime, {
-          calibrationImages: options.calibrationImages,
-        });
+      const logger = await context.logger();
+      const { data, calibrationImages } = options;
+      await withRun(run, { data, calibrationImages, logger }, async ({ evaluator, loader }) => {
         const request = {
           ...subnet,
           statistics: await evaluator.calibrate(arch),
@@ -116,17 +104,14 @@ export const exportCommand: Register = (program, context) => {
             device: await loadDevice('local-cpu'),
             protocol: protocolByName('quick'),
             seed: 0,
-            logger: await context.logger(),
+            logger,
           });
           context.result(self, result, () => formatInt8(result));
           return;
         }
         const result = await exportSubnet(request);
         context.result(self, result, () => formatExport(result));
-      } finally {
-        await loader.close();
-        await runtime.dispose();
-      }
+      });
     });
 };
 

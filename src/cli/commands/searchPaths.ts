@@ -31,8 +31,8 @@ export async function searchOnSupernet(
   }
   const [
     { searchSupernetPaths },
-    { openRun, openLoader, createEvaluator },
-    { createRuntime },
+    { openRun },
+    { withRun },
     { findTable },
     { latencyFunction, openLatencyTable },
     { costQuantities, latencyQuantity },
@@ -41,7 +41,7 @@ export async function searchOnSupernet(
   ] = await Promise.all([
     import('../../pipeline/searchPaths.js'),
     import('../../pipeline/run.js'),
-    import('../../pipeline/runtime.js'),
+    import('../../pipeline/withRun.js'),
     import('../../pipeline/measure.js'),
     import('../../latency/query.js'),
     import('../../search/quantity.js'),
@@ -60,14 +60,12 @@ export async function searchOnSupernet(
     [costs.params, options.maxParams],
   ] as const;
   const logger = await context.logger();
-  const loader = await openLoader(space, options.data, { batchSize: 1, seed: 0, logger });
-  const runtime = await createRuntime({ logger });
-  try {
+  await withRun(run, { data: options.data, logger }, async ({ loader, runtime, evaluator }) => {
     const { best, finalists, steps } = await searchSupernetPaths({
       run,
       loader,
       executor: runtime.executor,
-      evaluator: createEvaluator(run, loader, runtime),
+      evaluator,
       constraints: limits.flatMap(([quantity, limit]) => (limit === undefined ? [] : [{ quantity, limit }])),
       settings: { steps: options.steps },
       batch: 64,
@@ -102,8 +100,5 @@ export async function searchOnSupernet(
         ]),
       ),
     );
-  } finally {
-    await loader.close();
-    await runtime.dispose();
-  }
+  });
 }

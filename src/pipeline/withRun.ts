@@ -1,0 +1,83 @@
+/** A run, its images and a runtime, opened together and closed whatever happens. */
+import type { OnCorrupt } from '../data/dataset.js';
+import type { Loader } from '../data/loader.js';
+import type { EvaluationSettings, SubnetEvaluator } from '../training/evaluator.js';
+import type { Logger } from '../util/logger.js';
+import type { EngineName, Provider } from './engineName.js';
+import { createEvaluator, openLoader, openRun, type SupernetRun } from './run.js';
+import { createRuntime, type Runtime } from './runtime.js';
+
+export interface WorkOptions {
+  readonly engine?: EngineName | undefined;
+  readonly provider?: Provider | undefined;
+  /** Of an operator; the processors of this process unless given. */
+  readonly threads?: number | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+/** A runtime for as long as `work` takes. Throws as `createRuntime`, and what `work` throws. */
+export async function withRuntime<T>(
+  { engine, provider, threads, logger }: WorkOptions,
+  work: (runtime: Runtime) => Promise<T>,
+): Promise<T> {
+  const runtime = await createRuntime({
+    ...(engine === undefined ? {} : { engine }),
+    ...(provider === undefined ? {} : { provider }),
+    ...(threads === undefined ? {} : { threads }),
+    ...(logger === undefined ? {} : { logger }),
+  });
+  try {
+    return await work(runtime);
+  } finally {
+    await runtime.dispose();
+  }
+}
+
+/** A loader for as long as `work` takes. */
+export async function withLoader<T>(
+  opening: Promise<Loader>,
+  work: (loader: Loader) => Promise<T>,
+): Promise<T> {
+  const loader = await opening;
+  try {
+    return await work(loader);
+  } finally {
+    await loader.close();
+  }
+}
+
+export interface RunOptions extends WorkOptions {
+  /** `NAME[:PATH]`. Default: what the run was trained on. */
+  readonly data?: string | undefined;
+  /** Overrides what the data's source says. */
+  readonly onCorrupt?: OnCorrupt | undefined;
+  readonly calibrationImages?: number | undefined;
+}
+
+export interface OpenedRun {
+  readonly run: SupernetRun;
+  readonly loader: Loader;
+  readonly runtime: Runtime;
+  /** Scores its subnets. */
+  readonly evaluator: SubnetEvaluator;
+}
+
+/**
+ * Opens what scoring subnets of a run takes; `run`: its folder, or one that is open. Throws UserError where there is no
+ * supernet, no data set, or the data do not fit it; and what `work` throws.
+ */
+export async function withRun<T>(
+  run: string | SupernetRun,
+  options: RunOptions,
+  work: (opened: OpenedRun) => Promise<T>,
+): Promise<T> {
+  const opened = typeof run === 'string' ? await openRun(run) : run;
+  const { data, onCorrupt, logger, calibrationImages } = options;
+  const settings: Partial<EvaluationSettings> = calibrationImages === undefined ? {} : { calibrationImages };
+  const loading = { batchSize: 1, seed: 0, onCorrupt, ...(logger === undefined ? {} : { logger }) };
+  return withRuntime(options, (runtime) =>
+    withLoader(openLoader(opened.space, data ?? opened.data, loading), (loader) =>
+      work({ run: opened, loader, runtime, evaluator: createEvaluator(opened, loader, runtime, settings) }),
+    ),
+  );
+}
