@@ -15,6 +15,7 @@ import { countNetworks } from '../space/enumerate.js';
 import { loadSpace } from '../space/presets.js';
 import type { SearchSpace } from '../space/space.js';
 import { scheduleSchema } from '../training/schedule.js';
+import { Elapsed } from '../util/elapsed.js';
 import { UserError } from '../util/errors.js';
 import { writeJson } from '../util/files.js';
 import type { Logger } from '../util/logger.js';
@@ -22,6 +23,7 @@ import { fitAccuracy, sampleRunAccuracies } from './accuracy.js';
 import { measure } from './measure.js';
 import { createEvaluator, openLoader, openRun } from './run.js';
 import { createRuntime } from './runtime.js';
+import { largestDifference, type SpecializedModel } from './specialization.js';
 import { specialize } from './specialize.js';
 import { train } from './train.js';
 import { checkSubnets, writeQuickstartReport } from './quickstartReport.js';
@@ -45,8 +47,7 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
   const { folder, logger, signal } = request;
   const settings = { ...QUICKSTART, ...request.settings };
   const { seed, calibrationImages } = settings;
-  const began = performance.now();
-  const seconds = (since = began): number => Math.round((performance.now() - since) / 100) / 10;
+  const time = await Elapsed.open(join(folder, 'elapsed.json'));
   const interruptible = signal === undefined ? {} : { signal };
   const threads = request.threads === undefined ? {} : { threads: request.threads };
   const evaluation = {
@@ -60,34 +61,37 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
   logger.info(
     `1. Training one supernet that holds ${countNetworks(space.genes)} networks (${settings.space} on ${settings.data})`,
   );
-  await train({
-    space,
-    data: settings.data,
-    schedule: scheduleSchema.parse(settings.schedule),
-    folder: runFolder,
-    seed,
-    epochsScale: settings.epochsScale,
-    validateEveryEpochs: Number.MAX_SAFE_INTEGER,
-    evaluation,
-    logger,
-    ...interruptible,
-    ...threads,
-  });
-  const trainingSeconds = seconds();
+  await time.count('training', () =>
+    train({
+      space,
+      data: settings.data,
+      schedule: scheduleSchema.parse(settings.schedule),
+      folder: runFolder,
+      seed,
+      epochsScale: settings.epochsScale,
+      validateEveryEpochs: Number.MAX_SAFE_INTEGER,
+      evaluation,
+      logger,
+      ...interruptible,
+      ...threads,
+    }),
+  );
 
   const device = await loadDevice(settings.device);
   logger.info(`2. Measuring every block of these networks on this machine (${device.description})`);
-  const { table, failures } = await measure({
-    space,
-    device,
-    protocol: protocolByName('quick'),
-    path: join(folder, 'latency-table.json'),
-    whole: settings.whole.check,
-    fit: settings.whole.fit,
-    seed,
-    logger,
-    ...interruptible,
-  });
+  const { table, failures } = await time.count('measuring', () =>
+    measure({
+      space,
+      device,
+      protocol: protocolByName('quick'),
+      path: join(folder, 'latency-table.json'),
+      whole: settings.whole.check,
+      fit: settings.whole.fit,
+      seed,
+      logger,
+      ...interruptible,
+    }),
+  );
   for (const [key, reason] of failures) logger.warn(`${key} was not measured: ${reason}`);
   const query = new LatencyQuery(table);
   const latency = validateTable(table);
@@ -95,112 +99,126 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
     `   Predicted latency is ${latency.errors.mape.toFixed(1)} % off on average, on ${latency.errors.count} whole networks it never saw`,
   );
 
-  const run = await openRun(runFolder);
-  const loader = await openLoader(space, run.data, { batchSize: 64, seed, logger });
-  const runtime = await createRuntime(threads);
-  try {
-    const evaluator = createEvaluator(run, loader, runtime, evaluation);
-    const { fit, heldOut } = settings.samples;
-    logger.info(`3. Measuring the accuracy of ${fit + heldOut} random networks on validation images`);
-    await sampleRunAccuracies({ run, evaluator, count: fit + heldOut, seed, logger, ...interruptible });
-    const accuracy = await fitAccuracy({
-      run,
-      engine: runtime.inference,
-      predictor: 'mlp',
-      heldOut,
-      seed,
-      ...interruptible,
-    });
-    logger.info(
-      `   Predicted accuracy ranks ${heldOut} networks it never saw with Kendall tau ${accuracy.score.kendallTau.toFixed(2)}, ` +
-        `${accuracy.score.rmse.toFixed(2)} points off`,
-    );
+  return time.count('choosing', async () => {
+    const run = await openRun(runFolder);
+    const loader = await openLoader(space, run.data, { batchSize: 64, seed, logger });
+    const runtime = await createRuntime(threads);
+    try {
+      const evaluator = createEvaluator(run, loader, runtime, evaluation);
+      const { fit, heldOut } = settings.samples;
+      logger.info(`3. Measuring the accuracy of ${fit + heldOut} random networks on validation images`);
+      await sampleRunAccuracies({ run, evaluator, count: fit + heldOut, seed, logger, ...interruptible });
+      const accuracy = await fitAccuracy({
+        run,
+        engine: runtime.inference,
+        predictor: 'mlp',
+        heldOut,
+        seed,
+        ...interruptible,
+      });
+      logger.info(
+        `   Predicted accuracy ranks ${heldOut} networks it never saw with Kendall tau ${accuracy.score.kendallTau.toFixed(2)}, ` +
+          `${accuracy.score.rmse.toFixed(2)} points off`,
+      );
 
-    const predictAccuracy = rememberByKey(space.genes, accuracyFunction(accuracy.predictor));
-    const predictLatencyMs = rememberByKey(space.genes, latencyFunction(query));
-    const limits = chooseLimits(
-      table.wholeSubnets.map(({ latencyMs }) => latencyMs),
-      settings.limitQuantiles,
-    );
-    logger.info(`4. Searching the best network under ${limits.join(', ')} ms, and exporting each as ONNX`);
-    const models = await specialize({
-      run,
-      loader,
-      evaluator,
-      predictAccuracy,
-      targets: [{ device, latency: query, predictLatencyMs, maxLatencyMs: limits }],
-      protocol: protocolByName('quick'),
-      folder,
-      seed,
-      logger,
-      ...interruptible,
-    });
-    const measured: MeasuredBoth[] = [];
-    for (const subnet of checkSubnets(query)) {
-      const { top1 } = await evaluator.evaluate(subnet.architecture, 'validation');
-      measured.push({ ...subnet, top1 });
+      const predictAccuracy = rememberByKey(space.genes, accuracyFunction(accuracy.predictor));
+      const predictLatencyMs = rememberByKey(space.genes, latencyFunction(query));
+      const limits = chooseLimits(
+        table.wholeSubnets.map(({ latencyMs }) => latencyMs),
+        settings.limitQuantiles,
+      );
+      logger.info(`4. Searching the best network under ${limits.join(', ')} ms, and exporting each as ONNX`);
+      const { models } = await specialize({
+        run,
+        loader,
+        evaluator,
+        predictAccuracy,
+        targets: [{ device, latency: query, predictLatencyMs, maxLatencyMs: limits }],
+        protocol: protocolByName('quick'),
+        folder,
+        seed,
+        logger,
+        ...interruptible,
+      });
+      const measured: MeasuredBoth[] = [];
+      for (const subnet of checkSubnets(query)) {
+        const { top1 } = await evaluator.evaluate(subnet.architecture, 'validation');
+        measured.push({ ...subnet, top1 });
+      }
+      const { front } = await search({
+        space,
+        predictAccuracy,
+        predictLatencyMs,
+        seed,
+      });
+      const [largest, smallest] = [
+        await evaluator.evaluate(space.largest, 'test'),
+        await evaluator.evaluate(space.smallest, 'test'),
+      ];
+      const summary: QuickstartSummary = {
+        supernet: {
+          space: space.name,
+          subnets: subnetCount(space),
+          bestTop1: largest.top1,
+          smallestTop1: smallest.top1,
+          seconds: tenths(time.seconds('training')),
+        },
+        accuracyPredictor: {
+          kendallTau: accuracy.score.kendallTau,
+          rmse: accuracy.score.rmse,
+          heldOut: accuracy.score.n,
+        },
+        latency: {
+          device: device.name,
+          mape: latency.errors.mape,
+          within10Percent: latency.errors.within10Percent,
+          heldOut: latency.errors.count,
+        },
+        models: models.map(summaryOf),
+        seconds: tenths(time.seconds()),
+      };
+      await writeJson(join(folder, 'summary.json'), summary);
+      const splits = {
+        train: loader.dataset.splitSize('train'),
+        validation: loader.dataset.splitSize('validation'),
+        test: loader.dataset.splitSize('test'),
+      };
+      await writeQuickstartReport({
+        folder,
+        settings,
+        run,
+        splits,
+        accuracy,
+        latency,
+        query,
+        measured,
+        front,
+        models,
+        summary,
+      });
+      await accuracy.predictor.dispose();
+      logger.info(
+        `5. Done in ${Math.round(summary.seconds)} s; the report is ${join(folder, 'report.html')}`,
+      );
+      return summary;
+    } finally {
+      await loader.close();
+      await runtime.dispose();
     }
-    const { front } = await search({
-      space,
-      predictAccuracy,
-      predictLatencyMs,
-      seed,
-    });
-    const [largest, smallest] = [
-      await evaluator.evaluate(space.largest, 'test'),
-      await evaluator.evaluate(space.smallest, 'test'),
-    ];
-    const summary: QuickstartSummary = {
-      supernet: {
-        space: space.name,
-        subnets: subnetCount(space),
-        bestTop1: largest.top1,
-        smallestTop1: smallest.top1,
-        seconds: trainingSeconds,
-      },
-      accuracyPredictor: {
-        kendallTau: accuracy.score.kendallTau,
-        rmse: accuracy.score.rmse,
-        heldOut: accuracy.score.n,
-      },
-      latency: {
-        device: device.name,
-        mape: latency.errors.mape,
-        within10Percent: latency.errors.within10Percent,
-        heldOut: latency.errors.count,
-      },
-      models: models.map(({ verification, ...model }) => ({
-        ...model,
-        maxAbsDifference: Math.max(...verification.paths.map(({ maxAbsDifference }) => maxAbsDifference)),
-      })),
-      seconds: seconds(),
-    };
-    await writeJson(join(folder, 'summary.json'), summary);
-    const splits = {
-      train: loader.dataset.splitSize('train'),
-      validation: loader.dataset.splitSize('validation'),
-      test: loader.dataset.splitSize('test'),
-    };
-    await writeQuickstartReport({
-      folder,
-      settings,
-      run,
-      splits,
-      accuracy,
-      latency,
-      query,
-      measured,
-      front,
-      models,
-      summary,
-    });
-    await accuracy.predictor.dispose();
-    logger.info(`5. Done in ${Math.round(summary.seconds)} s; the report is ${join(folder, 'report.html')}`);
-    return summary;
-  } finally {
-    await loader.close();
-    await runtime.dispose();
-  }
+  });
+}
+
+/** Seconds, to a tenth. */
+const tenths = (seconds: number): number => Math.round(10 * seconds) / 10;
+
+function summaryOf({
+  verification,
+  finalists: _finalists,
+  onDevices: _onDevices,
+  borrowed: _borrowed,
+  ...model
+}: SpecializedModel): QuickstartSummary['models'][number] {
+  return { ...model, maxAbsDifference: largestDifference(verification) };
 }
 
 function subnetCount(space: SearchSpace): number | string {

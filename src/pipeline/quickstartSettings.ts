@@ -6,7 +6,7 @@ import type { Architecture } from '../space/architecture.js';
 import type { ScheduleFile } from '../training/schedule.js';
 import type { FittedAccuracy } from './accuracy.js';
 import type { SupernetRun } from './run.js';
-import type { SpecializedModel } from './specialize.js';
+import type { SpecializedModel } from './specialization.js';
 
 export interface QuickstartSettings {
   readonly space: string;
@@ -110,7 +110,7 @@ export interface QuickstartSummary {
     /** Top-1 of the largest and the smallest subnet on test data. */
     readonly bestTop1: number;
     readonly smallestTop1: number;
-    /** What training took in this call. */
+    /** What training took, over all calls. */
     readonly seconds: number;
   };
   readonly accuracyPredictor: {
@@ -124,9 +124,13 @@ export interface QuickstartSummary {
     readonly within10Percent: number;
     readonly heldOut: number;
   };
-  readonly models: readonly (Omit<SpecializedModel, 'verification'> & {
+  readonly models: readonly (Omit<
+    SpecializedModel,
+    'verification' | 'finalists' | 'onDevices' | 'borrowed'
+  > & {
     readonly maxAbsDifference: number;
   })[];
+  /** Of all calls that it took, those that were stopped too. */
   readonly seconds: number;
 }
 

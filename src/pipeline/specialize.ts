@@ -1,27 +1,38 @@
 /**
- * `ofa specialize`: for every device and latency limit the most accurate subnet, exported. Predictors propose, reality
- * decides: the best predicted candidates are recalibrated, scored on validation data and measured on the device, and
- * only one that keeps its limit there is chosen.
+ * `ofa specialize`: a table of devices and latency limits, a model in each cell. First every cell chooses (cell.ts). Then all
+ * chosen models are measured on all devices, so that the user sees what specialising bought, and the choices are judged once more: a
+ * model that does not keep its limit the second time makes way for the next, and one that was chosen for another device
+ * and serves better here is taken. What stays is exported.
  */
 import { join } from 'node:path';
-import type { LatencyMeasurement } from '../device/measurement.js';
-import { measureModels } from '../device/measure.js';
+import type { Loader } from '../data/loader.js';
 import type { DeviceProfile } from '../device/profile.js';
 import type { Protocol } from '../device/protocol.js';
-import type { Loader } from '../data/loader.js';
-import { exportSubnet, subnetModel } from '../export/exportSubnet.js';
-import type { Verification } from '../export/verify.js';
+import type { DeviceConnection } from '../device/transport.js';
+import { exportSubnet } from '../export/exportSubnet.js';
+import { evaluateLatency } from '../latency/evaluate.js';
 import { latencyFunction, type LatencyQuery } from '../latency/query.js';
 import { rememberByKey, type BatchFunction } from '../search/quantity.js';
-import { search, type SearchConstraints, type SearchSolution } from '../search/search.js';
-import { toFile, type ArchitectureFile } from '../space/architecture.js';
-import { architectureKey } from '../space/canonical.js';
+import type { SearchConstraints } from '../search/search.js';
+import { toFile, type Architecture } from '../space/architecture.js';
 import { networkCosts } from '../space/costs.js';
 import type { SubnetEvaluator } from '../training/evaluator.js';
 import { InfeasibleError, UserError } from '../util/errors.js';
+import { writeJson } from '../util/files.js';
 import type { Logger } from '../util/logger.js';
-import type { Tensor } from '../util/tensor.js';
+import { Cell, slowestMs, type Finalist, type Pool } from './cell.js';
+import { FinalistJournal, FINALISTS_FILE } from './finalistJournal.js';
+import { DeviceSessions, Finalists, type Measured } from './finalists.js';
 import type { SupernetRun } from './run.js';
+import {
+  bestBorrowed,
+  SPECIALIZATION_FILE,
+  specializationFile,
+  type DevicePredictions,
+  type InfeasibleCell,
+  type Specialization,
+  type SpecializedModel,
+} from './specialization.js';
 
 export interface SpecializeTarget {
   readonly device: DeviceProfile;
@@ -29,18 +40,20 @@ export interface SpecializeTarget {
   /** Answers of `latency` that a caller remembers. Default: asked, and remembered for this call. */
   readonly predictLatencyMs?: BatchFunction;
   readonly maxLatencyMs: readonly number[];
+  /** Of the device, where the caller has one open. */
+  readonly connection?: DeviceConnection;
 }
 
 export interface SpecializeRequest {
   readonly run: SupernetRun;
   readonly loader: Loader;
-  readonly evaluator: SubnetEvaluator;
+  readonly evaluator: Pick<SubnetEvaluator, 'settings' | 'calibrate' | 'evaluate'>;
   readonly predictAccuracy: BatchFunction;
   readonly targets: readonly SpecializeTarget[];
   /** Limits beside latency. */
   readonly constraints?: SearchConstraints;
   readonly protocol: Protocol;
-  /** Folder of the ONNX files. */
+  /** Folder of the ONNX files, the journal and the result. */
   readonly folder: string;
   readonly strategy?: string;
   readonly seed: number;
@@ -50,201 +63,254 @@ export interface SpecializeRequest {
   readonly signal?: AbortSignal;
 }
 
-/** One device and limit. Accuracies are fractions; `measuredTop1` is on test data, which nothing before has seen. */
-export interface SpecializedModel {
-  readonly device: string;
-  readonly maxLatencyMs: number;
-  readonly predictedMs: number;
-  readonly measuredMs: number;
-  readonly meetsLimit: boolean;
-  readonly predictedTop1: number;
-  readonly validationTop1: number;
-  readonly measuredTop1: number;
-  readonly macs: number;
-  readonly params: number;
-  readonly architecture: ArchitectureFile;
-  /** Path of the file. */
-  readonly onnx: string;
-  readonly verification: Verification;
-}
-
-/** A candidate as it really is. */
-interface Finalist extends SearchSolution {
-  readonly statistics: ReadonlyMap<string, Tensor>;
-  readonly validationTop1: number;
-  readonly measurement: LatencyMeasurement;
-}
-
 const FINALISTS = 4;
-/** How often a limit is tightened before the closest miss is taken. */
-const ATTEMPTS = 4;
+/** How often choices are judged by what was measured of them on all devices. They settle after one or two. */
+const ROUNDS = 8;
+
+interface Choice {
+  readonly target: SpecializeTarget;
+  readonly pool: Pool;
+  readonly cell: Cell;
+  chosen: Finalist;
+}
+
+/** By device and key of the architecture: ms, or absent. */
+type Matrix = ReadonlyMap<string, Measured>;
 
 /**
- * Throws InfeasibleError where a limit is below the fastest subnet, naming its latency, and UserError for what cannot be
- * measured or exported.
+ * Writes the ONNX files and `specialization.json`. The same call goes on where one was stopped: what was scored and
+ * measured is in `finalists.jsonl`. A cell whose limit is below the fastest subnet is left out, with a warning. Throws
+ * InfeasibleError where all are, naming the latency; UserError for what cannot be measured or exported; InterruptedError
+ * on `signal`.
  */
-export async function specialize(request: SpecializeRequest): Promise<SpecializedModel[]> {
-  const models: SpecializedModel[] = [];
-  const known = new Map<string, Finalist>();
-  const { genes } = request.run.space;
-  // Every cell asks about the same space: each architecture is predicted once.
-  const remembered = { ...request, predictAccuracy: rememberByKey(genes, request.predictAccuracy) };
-  for (const target of request.targets) {
-    const predictLatencyMs = target.predictLatencyMs ?? rememberByKey(genes, latencyFunction(target.latency));
-    for (const maxLatencyMs of target.maxLatencyMs) {
-      models.push(await specializeCell(remembered, target, maxLatencyMs, predictLatencyMs, known));
-    }
+export async function specialize(request: SpecializeRequest): Promise<Specialization> {
+  const { run, loader, targets, folder, logger } = request;
+  checkTargets(targets);
+  const connections = targets.flatMap(({ device, connection }) =>
+    connection === undefined ? [] : [[device.name, connection] as const],
+  );
+  const sessions = new DeviceSessions(new Map(connections), logger);
+  try {
+    const journal = await FinalistJournal.open(join(folder, FINALISTS_FILE));
+    const finalists = new Finalists({ ...request, sessions, journal });
+    const { choices, infeasible } = await chooseAll(request, finalists);
+    const matrix = await settle(request, finalists, choices);
+    const models = await exportAll(request, finalists, choices, matrix);
+    const result: Specialization = {
+      space: run.space.name,
+      dataset: loader.dataset.name,
+      weightsSha256: run.weightsSha256,
+      models,
+      predictions: targets.flatMap(({ device }) => predictionsOf(device.name, models)),
+      infeasible,
+    };
+    await writeJson(join(folder, SPECIALIZATION_FILE), specializationFile(result));
+    return result;
+  } finally {
+    await sessions.close();
   }
-  return models;
 }
 
-async function specializeCell(
+/** Throws UserError. */
+function checkTargets(targets: readonly SpecializeTarget[]): void {
+  const names = targets.map(({ device }) => device.name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice === undefined) return;
+  throw new UserError(`Cannot specialise: each device must be given once: "${twice}" is given again`);
+}
+
+async function chooseAll(
   request: SpecializeRequest,
-  target: SpecializeTarget,
-  maxLatencyMs: number,
-  predictLatencyMs: BatchFunction,
-  known: Map<string, Finalist>,
-): Promise<SpecializedModel> {
-  const { run, logger, seed, strategy } = request;
+  finalists: Finalists,
+): Promise<{ choices: Choice[]; infeasible: InfeasibleCell[] }> {
+  const { run, targets, logger, seed, strategy, constraints, finalists: count = FINALISTS } = request;
   const { space } = run;
-  let limit = maxLatencyMs;
-  let closest: Finalist | undefined;
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    let result;
-    try {
-      result = await search({
+  // Every cell asks about the same space: each architecture is predicted once.
+  const predictAccuracy = rememberByKey(space.genes, request.predictAccuracy);
+  const choices: Choice[] = [];
+  const infeasible: InfeasibleCell[] = [];
+  let reason: InfeasibleError | undefined;
+  for (const target of targets) {
+    const { device, latency } = target;
+    const predictLatencyMs = target.predictLatencyMs ?? rememberByKey(space.genes, latencyFunction(latency));
+    const pool: Pool = new Map();
+    for (const maxLatencyMs of new Set(target.maxLatencyMs)) {
+      const cell = new Cell({
         space,
-        predictAccuracy: request.predictAccuracy,
+        device,
+        maxLatencyMs,
+        predictAccuracy,
         predictLatencyMs,
-        constraints: { ...request.constraints, latencyMs: limit },
+        constraints,
+        strategy,
         seed,
-        ...(strategy === undefined ? {} : { strategy }),
+        count,
+        finalists,
+        pool,
+        logger,
       });
-    } catch (error) {
-      // A tightened limit may be below anything there is; the limit that was asked for may not.
-      if (attempt > 0 && error instanceof InfeasibleError) break;
-      throw error;
+      try {
+        choices.push({ target, pool, cell, chosen: await cell.choose() });
+      } catch (error) {
+        if (!(error instanceof InfeasibleError)) throw error;
+        reason ??= error;
+        infeasible.push({ device: device.name, maxLatencyMs, reason: error.message });
+      }
     }
-    const candidates = [...result.front]
-      .sort((a, b) => b.accuracy - a.accuracy)
-      .slice(0, request.finalists ?? FINALISTS);
-    const finalists = await judge(request, target, candidates, known);
-    const within = finalists.filter(({ measurement }) => measurement.latencyMs <= maxLatencyMs);
-    if (within.length > 0) return finish(request, target, maxLatencyMs, mostAccurate(within));
-    for (const finalist of finalists) {
-      if (closest === undefined || finalist.measurement.latencyMs < closest.measurement.latencyMs)
-        closest = finalist;
-    }
-    // By the least that predictions were too low, so that the next candidates are no slower than need be.
-    const factor = Math.min(
-      ...finalists.map(({ latencyMs, measurement }) => measurement.latencyMs / latencyMs!),
-    );
-    limit = Math.min(0.97 * limit, (0.99 * maxLatencyMs) / factor);
-    logger.info(
-      `Measured above ${maxLatencyMs} ms on ${target.device.name}; searching below ${limit.toFixed(3)} ms`,
-    );
   }
-  logger.warn(
-    `No subnet was measured within ${maxLatencyMs} ms on ${target.device.name}; the closest is exported`,
-  );
-  return finish(request, target, maxLatencyMs, closest!);
+  if (choices.length === 0 && reason !== undefined) throw reason;
+  for (const cell of infeasible)
+    logger.warn(`No model for ${cell.maxLatencyMs} ms on ${cell.device}: ${cell.reason}`);
+  return { choices, infeasible };
 }
 
-const mostAccurate = (finalists: readonly Finalist[]): Finalist =>
-  finalists.reduce((best, finalist) => (finalist.validationTop1 > best.validationTop1 ? finalist : best));
-
-/** Recalibrates, scores and measures candidates; those seen before on that device are not measured again. */
-async function judge(
+/** Measures the chosen models on all devices until no choice changes any more. */
+async function settle(
   request: SpecializeRequest,
-  { device }: SpecializeTarget,
-  candidates: readonly SearchSolution[],
-  known: Map<string, Finalist>,
-): Promise<Finalist[]> {
-  const { run, evaluator, protocol, seed, logger, signal } = request;
-  const { space, weights } = run;
-  const keyOf = ({ architecture }: SearchSolution): string =>
-    `${device.name} ${architectureKey(space.genes, architecture)}`;
-  const fresh = new Map(candidates.filter((c) => !known.has(keyOf(c))).map((c) => [keyOf(c), c]));
-  const statistics = new Map<string, Map<string, Tensor>>();
-  for (const [key, { architecture }] of fresh) statistics.set(key, await evaluator.calibrate(architecture));
-  const failures: string[] = [];
-  const measured = await measureModels(
-    device,
-    [...fresh].map(([id, { architecture }]) => ({
-      id,
-      onnx: () =>
-        subnetModel({
-          space,
-          weights,
-          arch: architecture,
-          statistics: statistics.get(id)!,
-          batch: device.batch,
-        }),
-    })),
-    protocol,
-    {
-      seed,
-      label: `Measuring finalists on ${device.name}`,
-      logger,
-      onFailure: (_id, reason) => void failures.push(reason),
-      ...(signal === undefined ? {} : { signal }),
-    },
-  );
-  const judged = candidates.some(
-    (candidate) => measured.has(keyOf(candidate)) || known.has(keyOf(candidate)),
-  );
-  if (!judged)
-    throw new UserError(
-      `Cannot measure any candidate on ${device.name}: ${failures[0] ?? 'it gave no result'}`,
-    );
-  for (const [key, candidate] of fresh) {
-    const measurement = measured.get(key);
-    if (measurement === undefined) continue;
-    const { top1 } = await evaluator.evaluate(candidate.architecture, 'validation', {
-      statistics: statistics.get(key)!,
-    });
-    known.set(key, { ...candidate, statistics: statistics.get(key)!, validationTop1: top1, measurement });
+  finalists: Finalists,
+  choices: readonly Choice[],
+): Promise<Matrix> {
+  for (let round = 1; ; round++) {
+    const matrix = await measureChosen(request, finalists, choices);
+    for (const { target, chosen } of choices) {
+      const again = matrix.get(target.device.name)!.measurements.get(chosen.key);
+      if (again !== undefined) chosen.again = again;
+    }
+    if (round === ROUNDS) return matrix;
+    offerToOthers(choices, matrix);
+    let changed = false;
+    for (const choice of choices) {
+      const chosen = await choice.cell.choose();
+      if (chosen === choice.chosen) continue;
+      choice.chosen = chosen;
+      changed = true;
+    }
+    if (!changed) return matrix;
   }
-  return candidates
-    .map((candidate) => known.get(keyOf(candidate)))
-    .filter((finalist) => finalist !== undefined);
 }
 
-async function finish(
-  { run, loader, evaluator, folder }: SpecializeRequest,
-  { device, latency }: SpecializeTarget,
-  maxLatencyMs: number,
-  { architecture, accuracy, statistics, validationTop1, measurement }: Finalist,
-): Promise<SpecializedModel> {
+async function measureChosen(
+  { targets }: SpecializeRequest,
+  finalists: Finalists,
+  choices: readonly Choice[],
+): Promise<Matrix> {
+  const distinct = [...new Map(choices.map(({ chosen }) => [chosen.key, chosen.architecture])).values()];
+  const matrix = new Map<string, Measured>();
+  for (const { device } of targets)
+    matrix.set(device.name, await finalists.measure(device, distinct, 'chosen'));
+  return matrix;
+}
+
+/** A model that was chosen for another device is one more candidate, now that it was measured here. */
+function offerToOthers(choices: readonly Choice[], matrix: Matrix): void {
+  for (const { target, pool } of choices) {
+    const { measurements } = matrix.get(target.device.name)!;
+    for (const { chosen } of choices) {
+      const { key, architecture, predictedTop1, validationTop1 } = chosen;
+      const measurement = measurements.get(key);
+      if (measurement === undefined || pool.has(key)) continue;
+      const predictedMs = predicted(target.latency, architecture);
+      if (predictedMs === null) continue;
+      pool.set(key, { key, architecture, predictedTop1, validationTop1, predictedMs, measurement });
+    }
+  }
+}
+
+/** Null where the table cannot answer: one that was imported may lack an image size. */
+function predicted(latency: LatencyQuery, arch: Architecture): number | null {
+  try {
+    return latency.architecture(arch).latencyMs;
+  } catch (error) {
+    if (error instanceof UserError) return null;
+    throw error;
+  }
+}
+
+async function exportAll(
+  request: SpecializeRequest,
+  finalists: Finalists,
+  choices: readonly Choice[],
+  matrix: Matrix,
+): Promise<SpecializedModel[]> {
+  const models: Omit<SpecializedModel, 'borrowed'>[] = [];
+  for (const choice of choices) models.push(await exportChoice(request, finalists, choice, matrix));
+  return models.map((model) => ({ ...model, borrowed: bestBorrowed(model, models) }));
+}
+
+async function exportChoice(
+  { run, loader, targets, folder, logger }: SpecializeRequest,
+  finalists: Finalists,
+  { target, cell, chosen }: Choice,
+  matrix: Matrix,
+): Promise<Omit<SpecializedModel, 'borrowed'>> {
   const { space, weights } = run;
-  const score = await evaluator.evaluate(architecture, 'test', { statistics });
-  const onnx = join(folder, `${space.name}-${device.name}-${maxLatencyMs}ms.onnx`);
+  const { device } = target;
+  const { architecture, predictedTop1, predictedMs, validationTop1, key } = chosen;
+  const measuredMs = slowestMs(chosen);
+  if (!cell.keeps(chosen)) {
+    logger.warn(
+      `No subnet was measured within ${cell.maxLatencyMs} ms on ${device.name}; the closest is exported`,
+    );
+  }
+  const measuredTop1 = await finalists.top1(architecture, 'test');
+  const onDevices = targets.map((other) => ({
+    device: other.device.name,
+    predictedMs: predicted(other.latency, architecture),
+    measuredMs: matrix.get(other.device.name)!.measurements.get(key)?.latencyMs ?? null,
+  }));
+  const onnx = join(folder, `${space.name}-${device.name}-${cell.maxLatencyMs}ms.onnx`);
   const { verification } = await exportSubnet({
     space,
     weights,
     arch: architecture,
-    statistics,
+    statistics: await finalists.statistics(architecture),
     outPath: onnx,
     batch: device.batch,
     classes: loader.dataset.classes,
     normalisation: loader.normalisation,
-    accuracy: { top1: score.top1, split: 'test', dataset: loader.dataset.name },
-    latency: [{ device: device.name, latencyMs: measurement.latencyMs, batch: device.batch }],
+    accuracy: { top1: measuredTop1, split: 'test', dataset: loader.dataset.name },
+    latency: [{ device: device.name, latencyMs: measuredMs, batch: device.batch }],
   });
   const { macs, params } = networkCosts(space.network(architecture));
   return {
     device: device.name,
-    maxLatencyMs,
-    predictedMs: latency.architecture(architecture).latencyMs,
-    measuredMs: measurement.latencyMs,
-    meetsLimit: measurement.latencyMs <= maxLatencyMs,
-    predictedTop1: accuracy,
+    maxLatencyMs: cell.maxLatencyMs,
+    predictedMs,
+    measuredMs,
+    meetsLimit: cell.keeps(chosen),
+    predictedTop1,
     validationTop1,
-    measuredTop1: score.top1,
+    measuredTop1,
     macs,
     params,
     architecture: toFile(architecture),
     onnx,
     verification,
+    finalists: cell.told(chosen),
+    onDevices,
   };
+}
+
+/** Over all networks that were measured on the device; [] where none was. */
+function predictionsOf(device: string, models: readonly SpecializedModel[]): DevicePredictions[] {
+  const pairs = new Map<string, readonly [predictedMs: number, measuredMs: number]>();
+  for (const { architecture, onDevices } of models) {
+    const { predictedMs = null, measuredMs = null } = onDevices.find((on) => on.device === device) ?? {};
+    if (predictedMs !== null && measuredMs !== null)
+      pairs.set(JSON.stringify(architecture), [predictedMs, measuredMs]);
+  }
+  const counts = { kept: 0, broke: 0, missed: 0 };
+  for (const { maxLatencyMs, finalists } of models.filter((model) => model.device === device)) {
+    for (const { architecture, predictedMs, measuredMs, meetsLimit } of finalists) {
+      pairs.set(JSON.stringify(architecture), [predictedMs, measuredMs]);
+      if (predictedMs <= maxLatencyMs) counts[meetsLimit ? 'kept' : 'broke']++;
+      else if (meetsLimit) counts.missed++;
+    }
+  }
+  if (pairs.size === 0) return [];
+  const { mape, within10Percent } = evaluateLatency(
+    [...pairs.values()].map(([predictedMs]) => predictedMs),
+    [...pairs.values()].map(([, measuredMs]) => measuredMs),
+  );
+  return [{ device, networks: pairs.size, mape, within10Percent, ...counts }];
 }

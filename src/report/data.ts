@@ -72,6 +72,8 @@ const reportShape = {
         points: z.array(z.strictObject({ predictedMs: z.number(), measuredMs: latencyMs })).readonly(),
         /** Latencies of subnets drawn from the whole space. */
         histogramMs: z.array(latencyMs).readonly(),
+        /** Default: measured. */
+        histogramOf: z.enum(['measured', 'predicted']).optional(),
       }),
     )
     .readonly(),
@@ -109,6 +111,44 @@ const reportShape = {
         file: z.string(),
         architecture: architectureFileSchema,
         meetsLimit: z.boolean(),
+        /** What was measured before it was chosen, itself among them. */
+        finalists: z
+          .array(
+            z.strictObject({
+              architecture: architectureFileSchema,
+              predictedTop1: z.number(),
+              validationTop1: top1,
+              predictedMs: latencyMs,
+              measuredMs: latencyMs,
+              measuredAgainMs: latencyMs.nullable(),
+              meetsLimit: z.boolean(),
+              chosen: z.boolean(),
+            }),
+          )
+          .readonly()
+          .optional(),
+        /** On every device that models were chosen for; null where it was not predicted, or could not be measured. */
+        onDevices: z
+          .array(
+            z.strictObject({
+              device: z.string(),
+              predictedMs: latencyMs.nullable(),
+              measuredMs: latencyMs.nullable(),
+            }),
+          )
+          .readonly()
+          .optional(),
+        /** The most accurate model chosen for another device that keeps this limit here; null where none does. */
+        borrowed: z
+          .strictObject({
+            device: z.string(),
+            maxLatencyMs: latencyMs,
+            measuredMs: latencyMs,
+            validationTop1: top1,
+            measuredTop1: top1,
+          })
+          .nullable()
+          .optional(),
       }),
     )
     .readonly(),

@@ -5,6 +5,7 @@ import { REPORT_FORMAT, reportDataSchema, type ReportData } from './data.js';
 import { Html, html } from './html.js';
 import { accuracySection } from './sections/accuracy.js';
 import { appendixSection } from './sections/appendix.js';
+import { devicesSection } from './sections/devices.js';
 import { header, headline } from './sections/header.js';
 import { latencySection } from './sections/latency.js';
 import { modelsSection } from './sections/models.js';
@@ -19,6 +20,7 @@ export const REPORT_DATA_FILE = 'report.json';
 const sections: readonly Section[] = [
   tradeoffSection,
   modelsSection,
+  devicesSection,
   latencySection,
   accuracySection,
   trainingSection,

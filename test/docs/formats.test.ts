@@ -107,11 +107,7 @@ const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['NAS-Bench-201 table', nasBench201Schema],
   ['Elapsed time', elapsedSchema],
   ['Finalists', finalistLineSchema, ['architecture', 'measurement']],
-  [
-    'Specialisation',
-    specializationSchema,
-    ['models[].architecture', 'models[].finalists[].architecture'],
-  ],
+  ['Specialisation', specializationSchema, ['models[].architecture', 'models[].finalists[].architecture']],
   [
     'Report data',
     reportFileSchema,

@@ -38,7 +38,15 @@ describe('renderReport', () => {
   }, 60_000);
 
   it('has all sections for a full run', () => {
-    expect(headings(page)).toEqual(['tradeoff', 'models', 'latency', 'accuracy', 'training', 'measured']);
+    expect(headings(page)).toEqual([
+      'tradeoff',
+      'models',
+      'devices',
+      'latency',
+      'accuracy',
+      'training',
+      'measured',
+    ]);
     expect(page).toContain('<h1>Six models for local-cpu and phone, ');
     // Two trade-offs, six strips, scatter and histogram a device, accuracy, two training curves.
     expect(pictures(page)).toHaveLength(2 + 6 + 4 + 1 + 2);
@@ -83,6 +91,32 @@ describe('renderReport', () => {
       ])
         expect(row).toContain(text);
     }
+  });
+
+  it('has every model on every device, and what specialising bought', () => {
+    const { models } = fullReport();
+    const section = page.slice(page.indexOf('id="devices"'), page.indexOf('id="latency"'));
+    const tables = section.match(/<table>[\s\S]*?<\/table>/g)!.map((text) => text.match(/<tr>[\s\S]*?<\/tr>/g)!);
+    const [worth, finalists, matrix, bought] = tables.map((rows) => rows.slice(1));
+    for (const [i, { device, maxLatencyMs, onDevices, borrowed, measuredTop1 }] of models.entries()) {
+      const name = `${device}, ≤ ${formatLimit(maxLatencyMs)}`;
+      for (const rows of [worth!, matrix!, bought!]) expect(rows[i]).toContain(`>${name}<`);
+      for (const { device: other, measuredMs, predictedMs } of onDevices!) {
+        const words = `${measuredMs === null ? 'not measured' : formatMs(measuredMs)} (${formatMs(predictedMs!)})`;
+        expect(matrix![i]).toContain(other === device ? `<strong>${words}</strong>` : `>${words}<`);
+      }
+      expect(bought![i]).toContain(
+        borrowed == null
+          ? 'no model keeps the limit'
+          : `>+${(100 * (measuredTop1 - borrowed.measuredTop1)).toFixed(2)} points<`,
+      );
+    }
+    expect(finalists).toHaveLength(models.flatMap((model) => model.finalists!).length);
+    const one = { ...minimalReport(), models: models.map((model) => ({ ...model, onDevices: [] })) };
+    return renderReport(one).then((text) => {
+      expect(text).toContain('What the predictions were worth');
+      expect(text).not.toContain('What specialising bought');
+    });
   });
 
   it('gives the same text for the same data, in one process', async () => {

@@ -7,6 +7,8 @@ const DEVICES = [
   ['phone', 6.3],
 ] as const;
 
+const factorOf = (device: string): number => DEVICES.find(([name]) => name === device)![1];
+
 function architecture(random: ReturnType<typeof createRandom>) {
   const pick = <T>(list: readonly T[]): T => list[random.int(list.length)]!;
   return {
@@ -70,6 +72,27 @@ export function fullReport(): ReportData {
         file: `models/${device}-${maxLatencyMs}ms.onnx`,
         architecture: point.architecture,
         meetsLimit: measuredMs <= maxLatencyMs,
+        finalists: [1.1, 1].map((factor) => ({
+          architecture: point.architecture,
+          predictedTop1: point.top1,
+          validationTop1: point.top1 - 0.0003 * factor,
+          predictedMs: point.latencyMs,
+          measuredMs: factor * measuredMs,
+          measuredAgainMs: factor === 1 ? measuredMs : null,
+          meetsLimit: factor * measuredMs <= maxLatencyMs,
+          chosen: factor === 1,
+        })),
+        onDevices: DEVICES.map(([name, speed]) => ({
+          device: name,
+          predictedMs: (point.latencyMs * speed) / factorOf(device),
+          // The phone cannot run the largest that was chosen for the other.
+          measuredMs:
+            name === 'phone' && device !== name && i === 2 ? null : (measuredMs * speed) / factorOf(device),
+        })),
+        borrowed:
+          device === 'phone' && i === 1
+            ? { device: 'local-cpu', maxLatencyMs: 0.1, measuredMs: 1, validationTop1: 0.9, measuredTop1: 0.9 }
+            : null,
       };
     });
   });

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { integer, number, seedOption, type Register } from '../context.js';
-import { formatModels } from './specialize.js';
+import { formatModels } from '../specializationTables.js';
 
 interface QuickstartOptions {
   readonly out: string;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { formatRows } from '../console.js';
-import { integer, number, percent, seedOption, type Register } from '../context.js';
+import { integer, number, seedOption, type Register } from '../context.js';
+import { formatSpecialization } from '../specializationTables.js';
 
 interface SpecializeOptions {
   readonly supernet: string;
@@ -15,6 +15,7 @@ interface SpecializeOptions {
   readonly seed: number;
 }
 
+/** `1,2` and `--max-latency-ms 1 --max-latency-ms 2` are the same. */
 const limits = (text: string, previous: number[] | undefined): number[] => [
   ...(previous ?? []),
   ...text.split(',').map(number('max-latency-ms', { above: 0 })),
@@ -24,7 +25,7 @@ export const specialize: Register = (program, context) => {
   program
     .command('specialize')
     .description(
-      'search, calibrate, measure, export and verify: one ONNX file for every device and latency limit',
+      'search, calibrate, measure, export and verify: one ONNX file for every device and latency limit; the same command goes on',
     )
     .requiredOption('--supernet <run>', 'folder of a run with a fitted accuracy predictor')
     .requiredOption('--device <name...>', 'devices with a latency table')
@@ -48,18 +49,22 @@ export const specialize: Register = (program, context) => {
     .action(async (options: SpecializeOptions, self: Command) => {
       const [
         { specialize: run },
-        { openRun, openLoader, createEvaluator },
-        { createRuntime },
+        { specializationFile },
+        { writeSpecializationReport },
+        { openRun },
+        { withRun },
         { openAccuracyPredictor },
         { findTable },
-        query,
-        device,
-        protocol,
-        predictors,
+        { openLatencyTable },
+        { loadDevice },
+        { protocolByName },
+        { accuracyFunction },
       ] = await Promise.all([
         import('../../pipeline/specialize.js'),
+        import('../../pipeline/specialization.js'),
+        import('../../pipeline/specializationReport.js'),
         import('../../pipeline/run.js'),
-        import('../../pipeline/runtime.js'),
+        import('../../pipeline/withRun.js'),
         import('../../pipeline/accuracy.js'),
         import('../../pipeline/measure.js'),
         import('../../latency/query.js'),
@@ -68,85 +73,40 @@ export const specialize: Register = (program, context) => {
         import('../../accuracy/predictor.js'),
       ]);
       const supernet = await openRun(options.supernet);
-      const logger = await context.logger();
+      const protocol = protocolByName(options.protocol);
       const targets = await Promise.all(
-        options.device.map(async (name) => {
-          const profile = await device.loadDevice(name);
-          const latency = await query.openLatencyTable(findTable(profile.name, supernet.space.name));
+        [...new Set(options.device)].map(async (name) => {
+          const device = await loadDevice(name);
+          const latency = await openLatencyTable(findTable(device.name, supernet.space.name));
           latency.checkSpace(supernet.space);
-          return {
-            device: profile,
-            latency,
-            maxLatencyMs: options.maxLatencyMs,
-          };
+          return { device, latency, maxLatencyMs: options.maxLatencyMs };
         }),
       );
-      const loader = await openLoader(supernet.space, options.data ?? supernet.data, {
-        batchSize: 1,
-        seed: 0,
-        logger,
-      });
-      const runtime = await createRuntime();
-      try {
+      const logger = await context.logger();
+      const { data, calibrationImages, strategy, out: folder, seed, finalists } = options;
+      await withRun(supernet, { data, calibrationImages, logger }, async ({ loader, runtime, evaluator }) => {
         const predictor = await openAccuracyPredictor(supernet, runtime.inference);
-        const models = await run({
+        const result = await run({
           run: supernet,
           loader,
-          evaluator: createEvaluator(supernet, loader, runtime, {
-            calibrationImages: options.calibrationImages,
-          }),
-          predictAccuracy: predictors.accuracyFunction(predictor),
+          evaluator,
+          predictAccuracy: accuracyFunction(predictor),
           targets,
-          protocol: protocol.protocolByName(options.protocol),
-          folder: options.out,
-          seed: options.seed,
-          finalists: options.finalists,
+          protocol,
+          folder,
+          seed,
+          finalists,
           logger,
           signal: context.signal,
-          ...(options.strategy === undefined ? {} : { strategy: options.strategy }),
+          ...(strategy === undefined ? {} : { strategy }),
         });
         await predictor.dispose();
-        context.result(self, { models }, () => formatModels(models));
-      } finally {
-        await loader.close();
-        await runtime.dispose();
-      }
+        const report = await writeSpecializationReport({ run: supernet, loader, targets, result, folder });
+        context.result(
+          self,
+          specializationFile(result),
+          () => `${formatSpecialization(result)}\n${report}\n`,
+        );
+      });
     });
 };
-
-interface ModelRow {
-  readonly device: string;
-  readonly maxLatencyMs: number;
-  readonly predictedMs: number;
-  readonly measuredMs: number;
-  readonly predictedTop1: number;
-  readonly measuredTop1: number;
-  readonly macs: number;
-  readonly onnx: string;
-}
-
-/** Budget, predicted and measured latency and top-1, file. */
-export function formatModels(models: readonly ModelRow[]): string {
-  return formatRows(
-    [
-      'device',
-      'limit ms',
-      'predicted ms',
-      'measured ms',
-      'predicted top-1',
-      'measured top-1',
-      'MACs (millions)',
-      'file',
-    ],
-    models.map((m) => [
-      m.device,
-      m.maxLatencyMs,
-      m.predictedMs.toFixed(3),
-      m.measuredMs.toFixed(3),
-      percent(m.predictedTop1),
-      percent(m.measuredTop1),
-      (m.macs / 1e6).toFixed(2),
-      m.onnx,
-    ]),
-  );
-}

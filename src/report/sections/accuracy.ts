@@ -9,8 +9,9 @@ export const accuracySection: Section = async ({ data: { accuracy }, draw }) => 
     return html`<section aria-labelledby="accuracy">
       <h2 id="accuracy">Accuracy predictions</h2>
       <p>
-        Not fitted. <code>ofa accuracy sample --supernet RUN --count 200 --data D</code> measures subnets,
-        then <code>ofa accuracy fit --supernet RUN</code> fits a predictor and judges it on held-out ones.
+        Not judged here. <code>ofa accuracy sample --supernet RUN --count 200 --data D</code> measures
+        subnets, then <code>ofa accuracy fit --supernet RUN</code> fits a predictor and judges it on held-out
+        ones.
       </p>
     </section>`;
   }

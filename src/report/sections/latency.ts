@@ -71,7 +71,7 @@ async function devicePart(latency: ReportLatency, draw: SectionContext['draw']):
     bins.length > 0 &&
     figure(
       await draw(distributionChart(device, bins)),
-      `${capitalise(countOf(histogramMs.length, 'subnet'))} of the space: how far apart they are on ${device}.`,
+      `${capitalise(countOf(histogramMs.length, 'subnet'))} of the space${latency.histogramOf === 'predicted' ? ', as predicted' : ''}: how far apart they are on ${device}.`,
       table(
         `Subnets by latency on ${device}`,
         [

@@ -1,0 +1,108 @@
+/** What `ofa specialize` found, as tables for a terminal. */
+import type { DevicePredictions, Specialization, SpecializedModel } from '../pipeline/specialization.js';
+import { formatRows } from './console.js';
+import { percent } from './context.js';
+
+type ModelRow = Pick<
+  SpecializedModel,
+  | 'device'
+  | 'maxLatencyMs'
+  | 'predictedMs'
+  | 'measuredMs'
+  | 'meetsLimit'
+  | 'predictedTop1'
+  | 'measuredTop1'
+  | 'macs'
+  | 'onnx'
+>;
+
+/** Budget, predicted and measured latency and top-1, file. */
+export function formatModels(models: readonly ModelRow[]): string {
+  return formatRows(
+    [
+      'device',
+      'limit ms',
+      'predicted ms',
+      'measured ms',
+      'within',
+      'predicted top-1',
+      'measured top-1',
+      'MACs (millions)',
+      'file',
+    ],
+    models.map((m) => [
+      m.device,
+      m.maxLatencyMs,
+      m.predictedMs.toFixed(3),
+      m.measuredMs.toFixed(3),
+      m.meetsLimit ? 'yes' : 'NO',
+      percent(m.predictedTop1),
+      percent(m.measuredTop1),
+      (m.macs / 1e6).toFixed(2),
+      m.onnx,
+    ]),
+  );
+}
+
+/** Everything: the models, what predictions were worth, every model on every device, what specialising bought. */
+export function formatSpecialization({ models, predictions, infeasible }: Specialization): string {
+  const parts = [formatModels(models), formatPredictions(predictions)];
+  const devices = new Set(models.flatMap(({ onDevices }) => onDevices.map(({ device }) => device)));
+  if (devices.size > 1) parts.push(formatMatrix(models, [...devices]), formatBorrowed(models));
+  parts.push(
+    ...infeasible.map((cell) => `No model for ${cell.maxLatencyMs} ms on ${cell.device}: ${cell.reason}\n`),
+  );
+  return parts.join('\n');
+}
+
+function formatPredictions(predictions: readonly DevicePredictions[]): string {
+  return `What latency predictions were worth: finalists predicted to keep their limit\n${formatRows(
+    ['device', 'kept it', 'broke it', 'kept it unforeseen', 'networks', 'mean error', 'within 10 %'],
+    predictions.map((p) => [
+      p.device,
+      p.kept,
+      p.broke,
+      p.missed,
+      p.networks,
+      `${p.mape.toFixed(1)} %`,
+      `${p.within10Percent.toFixed(0)} %`,
+    ]),
+  )}`;
+}
+
+const cellName = ({ device, maxLatencyMs }: { device: string; maxLatencyMs: number }): string =>
+  `${device}, ${maxLatencyMs} ms`;
+
+function formatMatrix(models: readonly SpecializedModel[], devices: readonly string[]): string {
+  const rows = models.map(({ onDevices, ...model }) => [
+    cellName(model),
+    ...devices.map((device) => {
+      const { measuredMs = null, predictedMs = null } = onDevices.find((on) => on.device === device) ?? {};
+      const measured = measuredMs === null ? 'not run' : measuredMs.toFixed(3);
+      return `${measured} (${predictedMs === null ? '-' : predictedMs.toFixed(3)})`;
+    }),
+  ]);
+  return `Each model on every device: measured (predicted) ms\n${formatRows(
+    ['chosen for', ...devices.map((device) => `on ${device}`)],
+    rows,
+  )}`;
+}
+
+function formatBorrowed(models: readonly SpecializedModel[]): string {
+  const rows = models.map((model) => {
+    const { borrowed, measuredTop1 } = model;
+    const own = [cellName(model), percent(measuredTop1)];
+    if (borrowed === null) return [...own, 'none keeps the limit', '-', '-'];
+    const points = 100 * (measuredTop1 - borrowed.measuredTop1);
+    return [
+      ...own,
+      `that for ${cellName(borrowed)}`,
+      percent(borrowed.measuredTop1),
+      `${points >= 0 ? '+' : ''}${points.toFixed(2)} points`,
+    ];
+  });
+  return `What specialising bought: top-1 beside the best model of another device that keeps the limit\n${formatRows(
+    ['device and limit', 'top-1', 'else', 'top-1', 'gained'],
+    rows,
+  )}`;
+}

@@ -1,0 +1,177 @@
+/**
+ * One device and latency limit. Predictors propose, reality decides: candidates that are predicted to keep the limit are
+ * scored on validation images and measured on the device, and the most accurate that keeps it there is taken. Where none does, the
+ * search goes on below a tighter limit.
+ */
+import type { LatencyMeasurement } from '../device/measurement.js';
+import type { DeviceProfile } from '../device/profile.js';
+import { search, type SearchConstraints, type SearchSolution } from '../search/search.js';
+import type { BatchFunction } from '../search/quantity.js';
+import { toFile, type Architecture } from '../space/architecture.js';
+import type { SearchSpace } from '../space/space.js';
+import { InfeasibleError, UserError } from '../util/errors.js';
+import type { Logger } from '../util/logger.js';
+import type { Finalists } from './finalists.js';
+import type { CellFinalist } from './specialization.js';
+
+/** Searches, each below a tighter limit, before the closest miss is taken. */
+const ATTEMPTS = 4;
+
+/** A network as it really is on a device. */
+export interface Finalist {
+  readonly key: string;
+  readonly architecture: Architecture;
+  readonly predictedTop1: number;
+  readonly predictedMs: number;
+  readonly validationTop1: number;
+  readonly measurement: LatencyMeasurement;
+  /** Measured once more, as it had been chosen. */
+  again?: LatencyMeasurement;
+}
+
+export interface CellOptions {
+  readonly space: SearchSpace;
+  readonly device: DeviceProfile;
+  readonly maxLatencyMs: number;
+  readonly predictAccuracy: BatchFunction;
+  readonly predictLatencyMs: BatchFunction;
+  readonly constraints: SearchConstraints | undefined;
+  readonly strategy: string | undefined;
+  readonly seed: number;
+  /** Candidates of a search that are scored and measured. */
+  readonly count: number;
+  readonly finalists: Finalists;
+  readonly pool: Pool;
+  readonly logger: Logger;
+}
+
+/** What was measured on a device, by key of the architecture; all cells of the device share it. */
+export type Pool = Map<string, Finalist>;
+
+/** Of the two measurements of one that was chosen the slower counts. */
+export const slowestMs = ({ measurement, again }: Finalist): number =>
+  Math.max(measurement.latencyMs, again?.latencyMs ?? 0);
+
+export class Cell {
+  /** Keys of what its own searches found. */
+  private readonly proposed = new Set<string>();
+  private attempts = 0;
+  private limitMs: number;
+
+  constructor(private readonly options: CellOptions) {
+    this.limitMs = options.maxLatencyMs;
+  }
+
+  get maxLatencyMs(): number {
+    return this.options.maxLatencyMs;
+  }
+
+  keeps(finalist: Finalist): boolean {
+    return slowestMs(finalist) <= this.maxLatencyMs;
+  }
+
+  /**
+   * The most accurate network that keeps the limit, of all that were measured on the device; else the closest. Throws
+   * InfeasibleError where the limit is below any subnet, UserError where the device measures no candidate.
+   */
+  async choose(): Promise<Finalist> {
+    if (this.attempts === 0) await this.searchBelow();
+    for (;;) {
+      const measured = [...this.options.pool.values()];
+      const within = measured.filter((finalist) => this.keeps(finalist));
+      if (within.length > 0) return within.reduce((a, b) => (b.validationTop1 > a.validationTop1 ? b : a));
+      if (!(await this.searchBelow()))
+        return measured.reduce((a, b) => (slowestMs(b) < slowestMs(a) ? b : a));
+    }
+  }
+
+  /** What its searches found, and what was chosen; most accurate first. */
+  told(chosen: Finalist): CellFinalist[] {
+    return [...this.options.pool.values()]
+      .filter((finalist) => finalist === chosen || this.proposed.has(finalist.key))
+      .sort((a, b) => b.validationTop1 - a.validationTop1)
+      .map((finalist) => ({
+        architecture: toFile(finalist.architecture),
+        predictedTop1: finalist.predictedTop1,
+        validationTop1: finalist.validationTop1,
+        predictedMs: finalist.predictedMs,
+        measuredMs: finalist.measurement.latencyMs,
+        measuredAgainMs: finalist.again?.latencyMs ?? null,
+        meetsLimit: this.keeps(finalist),
+        chosen: finalist === chosen,
+      }));
+  }
+
+  /** Adds candidates to what was measured on the device. False where there is nothing left to try. */
+  private async searchBelow(): Promise<boolean> {
+    const { device, maxLatencyMs, pool, finalists, logger } = this.options;
+    if (this.attempts === ATTEMPTS) return false;
+    if (this.attempts > 0) {
+      this.tighten();
+      logger.info(
+        `Measured above ${maxLatencyMs} ms on ${device.name}; searching below ${this.limitMs.toFixed(3)} ms`,
+      );
+    }
+    this.attempts++;
+    const solutions = await this.propose();
+    if (solutions === undefined) {
+      this.attempts = ATTEMPTS;
+      return false;
+    }
+    const fresh = solutions.filter(({ architecture }) => {
+      const key = finalists.key(architecture);
+      // What was proposed and is not in the pool cannot be measured here.
+      return !pool.has(key) && !this.proposed.has(key);
+    });
+    for (const { architecture } of solutions) this.proposed.add(finalists.key(architecture));
+    const { measurements, failures } = await finalists.measure(
+      device,
+      fresh.map(({ architecture }) => architecture),
+      'finalist',
+    );
+    for (const { architecture, accuracy, latencyMs } of fresh) {
+      const key = finalists.key(architecture);
+      const measurement = measurements.get(key);
+      if (measurement === undefined) continue;
+      pool.set(key, {
+        key,
+        architecture,
+        predictedTop1: accuracy,
+        predictedMs: latencyMs!,
+        validationTop1: await finalists.top1(architecture, 'validation'),
+        measurement,
+      });
+    }
+    if (pool.size > 0) return true;
+    const reason = failures.values().next().value ?? 'it gave no result';
+    throw new UserError(`Cannot measure any candidate on ${device.name}: ${reason}`);
+  }
+
+  /** The most accurate by prediction; undefined where only the limit that was asked for can be met. */
+  private async propose(): Promise<readonly SearchSolution[] | undefined> {
+    const { space, predictAccuracy, predictLatencyMs, constraints, strategy, seed, count } = this.options;
+    try {
+      const { front } = await search({
+        space,
+        predictAccuracy,
+        predictLatencyMs,
+        constraints: { ...constraints, latencyMs: this.limitMs },
+        seed,
+        ...(strategy === undefined ? {} : { strategy }),
+      });
+      return [...front].sort((a, b) => b.accuracy - a.accuracy).slice(0, count);
+    } catch (error) {
+      if (this.attempts > 1 && error instanceof InfeasibleError) return undefined;
+      throw error;
+    }
+  }
+
+  /** By the least that predictions were too low, so that the next candidates are no slower than need be. */
+  private tighten(): void {
+    const factors = [...this.options.pool.values()]
+      .filter(({ key }) => this.proposed.has(key))
+      .map((finalist) => slowestMs(finalist) / finalist.predictedMs);
+    const least = factors.length === 0 ? 0 : Math.min(...factors);
+    this.limitMs = Math.min(0.97 * this.limitMs, (0.99 * this.maxLatencyMs) / least);
+  }
+}

@@ -1,0 +1,162 @@
+/** What `ofa specialize` found: a table of devices and limits, and what the predictions behind it were worth. */
+import { z } from 'zod';
+import type { Verification } from '../export/verify.js';
+import { architectureFileSchema } from '../space/architecture.js';
+
+export const SPECIALIZATION_FILE = 'specialization.json';
+
+const fraction = z.number().min(0).max(1);
+const ms = z.number().nonnegative();
+const count = z.number().int().nonnegative();
+
+/** A candidate that was measured for a cell, chosen or not. */
+const finalistSchema = z.strictObject({
+  architecture: architectureFileSchema,
+  predictedTop1: z.number(),
+  validationTop1: fraction,
+  predictedMs: ms,
+  /** What was measured first. */
+  measuredMs: ms,
+  /** Measured once more, beside all chosen models; null for those that were never chosen. */
+  measuredAgainMs: ms.nullable(),
+  /** Whether all that was measured keeps the limit. */
+  meetsLimit: z.boolean(),
+  chosen: z.boolean(),
+});
+
+/** A chosen model on one of the devices. */
+const placementSchema = z.strictObject({
+  device: z.string(),
+  /** Null where that device's table cannot answer. */
+  predictedMs: ms.nullable(),
+  /** Null where that device cannot run it. */
+  measuredMs: ms.nullable(),
+});
+
+/** What a device would have to take if nothing had been chosen for it. */
+const borrowedSchema = z.strictObject({
+  /** The cell that the model was chosen for. */
+  device: z.string(),
+  maxLatencyMs: ms,
+  /** On this device. */
+  measuredMs: ms,
+  validationTop1: fraction,
+  measuredTop1: fraction,
+});
+
+const modelShape = {
+  device: z.string(),
+  maxLatencyMs: ms,
+  predictedMs: ms,
+  /** The slower of two measurements: when it was a finalist, and beside all chosen models. */
+  measuredMs: ms,
+  meetsLimit: z.boolean(),
+  predictedTop1: z.number(),
+  validationTop1: fraction,
+  /** On test data, which nothing before has seen. */
+  measuredTop1: fraction,
+  macs: count,
+  params: count,
+  architecture: architectureFileSchema,
+  /** Path of the file. */
+  onnx: z.string(),
+  finalists: z.array(finalistSchema).readonly(),
+  /** On every device, in the order of the request. */
+  onDevices: z.array(placementSchema).readonly(),
+  /** The most accurate model chosen for another device that keeps the limit here; null where there is none. */
+  borrowed: borrowedSchema.nullable(),
+};
+
+/** What predictions of a device's latency were worth, on all networks that were measured there. */
+const predictionSchema = z.strictObject({
+  device: z.string(),
+  /** Distinct networks. */
+  networks: count,
+  /** Mean absolute error in percent of the measured value. */
+  mape: z.number().nonnegative(),
+  within10Percent: z.number(),
+  /** Finalists of its cells that were predicted to keep their limit: those that did, and those that did not. */
+  kept: count,
+  broke: count,
+  /** Networks that keep the limit of a cell against the prediction, and were chosen. */
+  missed: count,
+});
+
+export const specializationSchema = z.strictObject({
+  format: z.literal('ofakit.specialization/1'),
+  space: z.string(),
+  dataset: z.string(),
+  weightsSha256: z.string(),
+  models: z
+    .array(
+      z.strictObject({
+        ...modelShape,
+        /** Of the file's logits from the supernet's, over all ways it was run. */
+        maxAbsDifference: z.number().nonnegative(),
+      }),
+    )
+    .readonly(),
+  predictions: z.array(predictionSchema).readonly(),
+  /** Cells that no subnet can be found for. */
+  infeasible: z
+    .array(z.strictObject({ device: z.string(), maxLatencyMs: ms, reason: z.string() }))
+    .readonly(),
+});
+
+/** As `specialization.json` holds it. */
+export type SpecializationFile = z.infer<typeof specializationSchema>;
+export type CellFinalist = z.infer<typeof finalistSchema>;
+export type Placement = z.infer<typeof placementSchema>;
+export type BorrowedModel = z.infer<typeof borrowedSchema>;
+export type DevicePredictions = z.infer<typeof predictionSchema>;
+export type InfeasibleCell = SpecializationFile['infeasible'][number];
+
+/** One device and limit. Accuracies are fractions. */
+export type SpecializedModel = Omit<SpecializationFile['models'][number], 'maxAbsDifference'> & {
+  readonly verification: Verification;
+};
+
+export interface Specialization {
+  readonly space: string;
+  readonly dataset: string;
+  readonly weightsSha256: string;
+  readonly models: readonly SpecializedModel[];
+  readonly predictions: readonly DevicePredictions[];
+  readonly infeasible: readonly InfeasibleCell[];
+}
+
+export function specializationFile({ models, ...rest }: Specialization): SpecializationFile {
+  return {
+    format: 'ofakit.specialization/1',
+    ...rest,
+    models: models.map(({ verification, ...model }) => ({
+      ...model,
+      maxAbsDifference: largestDifference(verification),
+    })),
+  };
+}
+
+/** Of logits, over all ways the file was run. */
+export const largestDifference = ({ paths }: Verification): number =>
+  Math.max(...paths.map(({ maxAbsDifference }) => maxAbsDifference));
+
+/** What `bestBorrowed` asks of a chosen model. */
+interface Chosen extends Pick<
+  SpecializedModel,
+  'device' | 'maxLatencyMs' | 'validationTop1' | 'measuredTop1' | 'onDevices'
+> {}
+
+/** The most accurate (on validation images) of the models chosen for other devices that keeps `cell`'s limit on its device. */
+export function bestBorrowed(
+  cell: Pick<Chosen, 'device' | 'maxLatencyMs'>,
+  models: readonly Chosen[],
+): BorrowedModel | null {
+  let best: BorrowedModel | null = null;
+  for (const { device, maxLatencyMs, validationTop1, measuredTop1, onDevices } of models) {
+    const measuredMs = onDevices.find((placement) => placement.device === cell.device)?.measuredMs ?? null;
+    if (device === cell.device || measuredMs === null || measuredMs > cell.maxLatencyMs) continue;
+    if (best !== null && best.validationTop1 >= validationTop1) continue;
+    best = { device, maxLatencyMs, measuredMs, validationTop1, measuredTop1 };
+  }
+  return best;
+}

@@ -1,0 +1,443 @@
+/** Specialising for several devices whose truth is known: what is chosen, against the definition; stopped and gone on with. */
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Loader } from '../../src/data/loader.js';
+import { localFingerprint } from '../../src/device/fingerprint.js';
+import { summarize, type LatencyMeasurement } from '../../src/device/measurement.js';
+import { loadDevice, runtimeSettings, type DeviceProfile } from '../../src/device/profile.js';
+import { protocolByName } from '../../src/device/protocol.js';
+import type { DeviceConnection } from '../../src/device/transport.js';
+import { decodeMetadata } from '../../src/export/metadata.js';
+import { verifyModel } from '../../src/export/verify.js';
+import { LatencyQuery } from '../../src/latency/query.js';
+import { measuredTable, readTable } from '../../src/latency/table.js';
+import { readOnnx } from '../../src/lowering/readOnnx.js';
+import { FINALISTS_FILE } from '../../src/pipeline/finalistJournal.js';
+import { reportFolder } from '../../src/pipeline/report.js';
+import { openLoader, openRun, type SupernetRun } from '../../src/pipeline/run.js';
+import {
+  SPECIALIZATION_FILE,
+  specializationFile,
+  specializationSchema,
+  type Specialization,
+} from '../../src/pipeline/specialization.js';
+import { writeSpecializationReport } from '../../src/pipeline/specializationReport.js';
+import { specialize, type SpecializeRequest } from '../../src/pipeline/specialize.js';
+import { fromFile, type Architecture } from '../../src/space/architecture.js';
+import { architectureKey } from '../../src/space/canonical.js';
+import { networkCosts } from '../../src/space/costs.js';
+import { extractSubnet } from '../../src/supernet/subnet.js';
+import { DEFAULT_EVALUATION } from '../../src/training/evaluator.js';
+import { InfeasibleError, InterruptedError, UserError } from '../../src/util/errors.js';
+import { silentLogger } from '../../src/util/logger.js';
+import { createRandom } from '../../src/util/random.js';
+import { fewDigits, makeRun, makeTable, space } from '../cli/support/fixture.js';
+import { temporaryFolder } from '../cli/support/folder.js';
+
+const path = temporaryFolder();
+const keyOf = (arch: Architecture): string => architectureKey(space.genes, arch);
+const protocol = protocolByName('quick');
+
+let run: SupernetRun;
+let loader: Loader;
+let profile: DeviceProfile;
+const tables = new Map<string, LatencyQuery>();
+
+/** Each device likes other blocks. */
+const tax = (device: string, block: string): number =>
+  device === 'here' ? 1 : 0.6 + 1.2 * createRandom('tax', block).float();
+
+beforeAll(async () => {
+  await makeRun(path('run'), fewDigits(path('digits')));
+  await makeTable(path('table.json'));
+  run = await openRun(path('run'));
+  loader = await openLoader(run.space, run.data, { batchSize: 8, seed: 0, workers: 0 });
+  profile = await loadDevice('local-cpu');
+  for (const device of ['here', 'other']) {
+    const table = measuredTable(await readTable(path('table.json')));
+    for (const [key, entry] of Object.entries(table.entries))
+      table.entries[key] = { ...entry, latencyMs: entry.latencyMs * tax(device, key) };
+    tables.set(device, new LatencyQuery({ ...table, device: { ...table.device, name: device } }, 'table'));
+  }
+});
+afterAll(() => loader.close());
+
+const predictMs = (device: string, arch: Architecture): number =>
+  tables.get(device)!.architecture(arch).latencyMs;
+
+/** Grows with the network, and not only. */
+function trueTop1(arch: Architecture): number {
+  const { macs } = networkCosts(space.network(arch));
+  const noise = createRandom('top-1', keyOf(arch)).float();
+  return Math.round(1e4 * (0.6 + 0.1 * Math.log10(macs / 1e4) + 0.02 * noise)) / 1e4;
+}
+
+const measurementOf = (latencyMs: number): LatencyMeasurement =>
+  summarize({
+    rounds: [[{ wallMs: latencyMs }]],
+    repeats: 1,
+    overheadMs: 0,
+    resolutionMs: 1e-9,
+    cpuBound: false,
+    warmupRuns: 1,
+    firstRunMs: 1,
+    sentinelMs: 1,
+    redone: 0,
+    flags: [],
+  });
+
+interface Truth {
+  /** ms, by how often it was measured on this device before; undefined: the device cannot run it. */
+  readonly latencyMs?: (device: string, arch: Architecture, visit: number) => number | undefined;
+  readonly onMeasured?: (count: number) => void;
+}
+
+/** Devices that measure by `truth`, and what they were asked. */
+class World {
+  readonly measured: string[] = [];
+  readonly scored: string[] = [];
+
+  constructor(private readonly truth: Truth = {}) {}
+
+  private connection(device: string): DeviceConnection {
+    const { latencyMs = predictMs, onMeasured } = this.truth;
+    return {
+      fingerprint: localFingerprint(runtimeSettings(profile)),
+      run: async (job, onEvent, signal) => {
+        for (const { id, onnx } of job.models) {
+          await new Promise((resolve) => setImmediate(resolve));
+          if (signal?.aborted) return 'it was stopped';
+          onEvent({ type: 'step', id, step: 'load' });
+          // The device knows nothing but the file.
+          const arch = fromFile(decodeMetadata(readOnnx(onnx).metadata).architecture!);
+          const visit = this.measured.filter((word) => word === `${device} ${keyOf(arch)}`).length;
+          const ms = latencyMs(device, arch, visit);
+          this.measured.push(`${device} ${keyOf(arch)}`);
+          if (ms === undefined) onEvent({ type: 'failed', id, reason: 'no kernel for it' });
+          else onEvent({ type: 'result', id, measurement: measurementOf(ms) });
+          onMeasured?.(this.measured.length);
+        }
+        onEvent({ type: 'done' });
+        return undefined;
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+
+  request(folder: string, change: Partial<SpecializeRequest> & { limits?: readonly number[] } = {}) {
+    const { limits = LIMITS, ...rest } = change;
+    const request: SpecializeRequest = {
+      run,
+      loader,
+      evaluator: {
+        settings: DEFAULT_EVALUATION,
+        // The supernet's own statistics: what they are worth is no matter here.
+        calibrate: (arch) => {
+          const tensors = extractSubnet(run.weights, space.network(arch));
+          return Promise.resolve(new Map([...tensors].filter(([name]) => name.includes('.running'))));
+        },
+        evaluate: (arch, split) => {
+          this.scored.push(`${split} ${keyOf(arch)}`);
+          const top1 = split === 'test' ? trueTop1(arch) - 0.01 : trueTop1(arch);
+          return Promise.resolve({ top1, top5: 1, loss: 1, count: 100 });
+        },
+      },
+      predictAccuracy: (archs) =>
+        archs.map((arch) => trueTop1(arch) + 0.01 * createRandom('predicted', keyOf(arch)).float()),
+      targets: ['here', 'other'].map((name) => ({
+        device: { ...profile, name },
+        latency: tables.get(name)!,
+        maxLatencyMs: limits,
+        connection: this.connection(name),
+      })),
+      protocol,
+      folder,
+      strategy: 'random',
+      seed: 0,
+      logger: silentLogger,
+      ...rest,
+    };
+    return request;
+  }
+}
+
+const LIMITS = [0.25, 0.4];
+
+/** What must hold of any result, by definition. */
+function expectSound({ models }: Specialization): void {
+  for (const model of models) {
+    const { device, maxLatencyMs, finalists, onDevices, borrowed } = model;
+    expect(model.meetsLimit).toBe(model.measuredMs <= maxLatencyMs);
+    expect(finalists.filter(({ chosen }) => chosen)).toHaveLength(1);
+    for (const { measuredMs, measuredAgainMs, meetsLimit } of finalists)
+      expect(meetsLimit).toBe(Math.max(measuredMs, measuredAgainMs ?? 0) <= maxLatencyMs);
+    const within = finalists.filter(({ meetsLimit }) => meetsLimit);
+    if (within.length > 0)
+      expect(model.validationTop1).toBe(Math.max(...within.map(({ validationTop1 }) => validationTop1)));
+    expect(onDevices.map((on) => on.device)).toEqual(['here', 'other']);
+    const others = models.filter(
+      (other) =>
+        other.device !== device &&
+        (other.onDevices.find((on) => on.device === device)!.measuredMs ?? Infinity) <= maxLatencyMs,
+    );
+    const best = others.reduce((most, { validationTop1 }) => Math.max(most, validationTop1), 0);
+    expect(borrowed?.validationTop1 ?? 0).toBe(best);
+    // Otherwise the borrowed one would have been taken.
+    if (model.meetsLimit) expect(model.validationTop1).toBeGreaterThanOrEqual(best);
+  }
+}
+
+describe('specialize', () => {
+  it('fills a table of devices and limits, and measures every model on every device', async () => {
+    const folder = path('table');
+    const world = new World();
+    const result = await specialize(world.request(folder));
+    expectSound(result);
+    expect(result.models.map(({ device, maxLatencyMs }) => [device, maxLatencyMs])).toEqual([
+      ['here', 0.25],
+      ['here', 0.4],
+      ['other', 0.25],
+      ['other', 0.4],
+    ]);
+    for (const {
+      architecture,
+      onDevices,
+      meetsLimit,
+      onnx,
+      finalists,
+      maxLatencyMs,
+      ...model
+    } of result.models) {
+      expect(meetsLimit).toBe(true);
+      const arch = fromFile(architecture);
+      for (const { device, predictedMs, measuredMs } of onDevices) {
+        expect(predictedMs).toBe(predictMs(device, arch));
+        expect(measuredMs).toBeCloseTo(predictMs(device, arch), 5);
+      }
+      expect(model.measuredTop1).toBe(trueTop1(arch) - 0.01);
+      expect(finalists.every(({ predictedMs }) => predictedMs <= maxLatencyMs)).toBe(true);
+      const { passed, metadata } = await verifyModel(readFileSync(onnx));
+      expect(passed).toBe(true);
+      expect(keyOf(fromFile(metadata.architecture!))).toBe(keyOf(arch));
+      expect(metadata.latency).toEqual([{ device: model.device, latencyMs: model.measuredMs, batch: 1 }]);
+    }
+    // The devices differ so much that one model does not serve both.
+    expect(new Set(result.models.map(({ architecture }) => JSON.stringify(architecture))).size).toBe(4);
+    for (const { mape, broke, missed, kept } of result.predictions) {
+      expect(mape).toBeLessThan(0.01);
+      expect([broke, missed]).toEqual([0, 0]);
+      expect(kept).toBeGreaterThanOrEqual(2);
+    }
+    const file: unknown = JSON.parse(readFileSync(path('table', SPECIALIZATION_FILE), 'utf8'));
+    expect(specializationSchema.parse(file)).toEqual(specializationFile(result));
+    // Nothing twice, but what was chosen.
+    const chosen = new Set(result.models.map(({ architecture }) => keyOf(fromFile(architecture))));
+    for (const word of new Set(world.measured)) {
+      const times = world.measured.filter((other) => other === word).length;
+      expect(times).toBeLessThanOrEqual(chosen.has(word.split(' ')[1]!) ? 2 : 1);
+    }
+    expect(new Set(world.scored).size).toBe(world.scored.length);
+  });
+
+  it('takes the next best where a finalist breaks its limit when measured, and says so', async () => {
+    const untrue = (device: string, arch: Architecture): number =>
+      predictMs(device, arch) * (createRandom('untrue', device, keyOf(arch)).float() < 0.5 ? 1.3 : 1);
+    const result = await specialize(
+      new World({ latencyMs: untrue }).request(path('untrue'), { finalists: 6 }),
+    );
+    expectSound(result);
+    expect(result.models.map(({ meetsLimit }) => meetsLimit)).toEqual([true, true, true, true]);
+    const broke = result.models.flatMap(({ finalists }) => finalists.filter(({ meetsLimit }) => !meetsLimit));
+    expect(broke.length).toBeGreaterThan(0);
+    expect(result.predictions.reduce((sum, prediction) => sum + prediction.broke, 0)).toBe(broke.length);
+    for (const { mape } of result.predictions) expect(mape).toBeGreaterThan(3);
+  });
+
+  it('searches below a tighter limit where no finalist keeps it, and exports the closest where nothing does', async () => {
+    const slower = (factor: number) => (device: string, arch: Architecture) =>
+      factor * predictMs(device, arch);
+    const some = await specialize(
+      new World({ latencyMs: slower(1.25) }).request(path('slower'), { limits: [0.4] }),
+    );
+    expectSound(some);
+    for (const { meetsLimit, predictedMs } of some.models) {
+      expect(meetsLimit).toBe(true);
+      expect(predictedMs).toBeLessThanOrEqual(0.4 / 1.25);
+    }
+    const warn = vi.fn();
+    const none = await specialize(
+      new World({ latencyMs: slower(50) }).request(path('none'), {
+        limits: [0.4],
+        logger: { ...silentLogger, warn },
+      }),
+    );
+    expectSound(none);
+    for (const { device, meetsLimit, measuredMs, finalists } of none.models) {
+      expect(meetsLimit).toBe(false);
+      expect(measuredMs).toBe(Math.min(...finalists.map((finalist) => finalist.measuredMs)));
+      expect(warn).toHaveBeenCalledWith(expect.stringContaining(`within 0.4 ms on ${device}`));
+    }
+  });
+
+  it('lets a model make way that keeps its limit once and not again', async () => {
+    const first = await specialize(new World().request(path('steady')));
+    const unlucky = keyOf(fromFile(first.models[1]!.architecture));
+    const result = await specialize(
+      new World({
+        latencyMs: (device, arch, visit) =>
+          device === 'here' && keyOf(arch) === unlucky && visit > 0 ? 0.41 : predictMs(device, arch),
+      }).request(path('again')),
+    );
+    expectSound(result);
+    const { architecture, finalists, meetsLimit } = result.models[1]!;
+    expect(meetsLimit).toBe(true);
+    expect(keyOf(fromFile(architecture))).not.toBe(unlucky);
+    const told = finalists.find((finalist) => keyOf(fromFile(finalist.architecture)) === unlucky)!;
+    expect(told).toMatchObject({ meetsLimit: false, measuredAgainMs: 0.41, chosen: false });
+  });
+
+  it('leaves out a cell that no network can keep, and only then; a model that a device cannot run is no candidate there', async () => {
+    const warn = vi.fn();
+    const first = await specialize(new World().request(path('able'), { limits: [0.4] }));
+    const unable = keyOf(fromFile(first.models[0]!.architecture));
+    const result = await specialize(
+      new World({
+        latencyMs: (device, arch) =>
+          device === 'other' && keyOf(arch) === unable ? undefined : predictMs(device, arch),
+      }).request(path('partly'), { limits: [0.001, 0.4], logger: { ...silentLogger, warn } }),
+    );
+    expectSound(result);
+    expect(result.infeasible.map(({ device, maxLatencyMs }) => [device, maxLatencyMs])).toEqual([
+      ['here', 0.001],
+      ['other', 0.001],
+    ]);
+    for (const { reason } of result.infeasible) expect(reason).toMatch(/\d ms/);
+    expect(warn).toHaveBeenCalledWith(expect.stringContaining('No model for 0.001 ms on here'));
+    expect(result.models[0]!.onDevices[1]).toMatchObject({ device: 'other', measuredMs: null });
+    const only = new World().request(path('never'), { limits: [0.001] });
+    await expect(specialize(only)).rejects.toThrow(InfeasibleError);
+    expect(existsSync(path('never'))).toBe(false);
+  });
+
+  it('refuses a device that is given twice', async () => {
+    const request = new World().request(path('twice'));
+    const targets = [...request.targets, request.targets[0]!];
+    await expect(specialize({ ...request, targets })).rejects.toThrow(/"here" is given again/);
+  });
+});
+
+describe('specialize, stopped and started again', () => {
+  let whole: Specialization;
+  let all: World;
+  beforeAll(async () => {
+    all = new World();
+    whole = await specialize(all.request(path('whole')));
+  });
+  /** Files are named by folder; all else must be equal. */
+  const content = (result: Specialization) => ({
+    ...specializationFile(result),
+    models: specializationFile(result).models.map((model) => ({ ...model, onnx: basename(model.onnx) })),
+  });
+
+  it.each([1, 5, 9])(
+    'after %i measurements, measures the rest and ends as if it had never stopped',
+    async (stop) => {
+      const folder = path(`stopped${stop}`);
+      const abort = new AbortController();
+      const first = new World({ onMeasured: (count) => count === stop && abort.abort() });
+      await expect(specialize(first.request(folder, { signal: abort.signal }))).rejects.toThrow(
+        InterruptedError,
+      );
+      expect(existsSync(path(`stopped${stop}`, SPECIALIZATION_FILE))).toBe(false);
+      const second = new World();
+      expect(content(await specialize(second.request(folder)))).toEqual(content(whole));
+      // The last result was told after the signal: it is measured again.
+      expect(first.measured.length + second.measured.length).toBeLessThanOrEqual(all.measured.length + 1);
+      expect([...first.scored, ...second.scored].sort()).toEqual([...all.scored].sort());
+      const third = new World();
+      expect(content(await specialize(third.request(folder)))).toEqual(content(whole));
+      expect([third.measured, third.scored]).toEqual([[], []]);
+    },
+  );
+
+  it('goes on behind a line that a kill cut off, and refuses one that is damaged', async () => {
+    const file = path('torn', FINALISTS_FILE);
+    await specialize(new World().request(path('torn')));
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    truncateSync(file, readFileSync(file).byteLength - 7);
+    const world = new World();
+    expect(content(await specialize(world.request(path('torn'))))).toEqual(content(whole));
+    expect(world.measured.length + world.scored.length).toBe(1);
+    expect(readFileSync(file, 'utf8').trimEnd().split('\n').sort()).toEqual([...lines].sort());
+    writeFileSync(file, [lines[0], '{"format":"ofakit.finalist/1"}', ''].join('\n'));
+    await expect(specialize(new World().request(path('torn')))).rejects.toThrow(/finalists\.jsonl, line 2/);
+  });
+
+  it('takes nothing from what was measured by another protocol, or of other weights', async () => {
+    const folder = path('changed');
+    await specialize(new World().request(folder, { limits: [0.4] }));
+    const slower = new World();
+    await specialize(slower.request(folder, { limits: [0.4], protocol: protocolByName('standard') }));
+    expect(slower.measured.length).toBeGreaterThan(0);
+    expect(slower.scored).toEqual([]);
+    const other = new World();
+    await specialize(
+      other.request(folder, { limits: [0.4], run: { ...run, weightsSha256: '0'.repeat(64) } }),
+    );
+    expect(other.measured).toEqual(slower.measured);
+    expect(other.scored.length).toBeGreaterThan(0);
+  });
+
+  it('adds limits to a table that is there', async () => {
+    const folder = path('grown');
+    await specialize(new World().request(folder, { limits: [0.25] }));
+    const world = new World();
+    const grown = await specialize(world.request(folder));
+    expectSound(grown);
+    expect(world.measured.length).toBeLessThan(all.measured.length);
+    expect(readdirSync(folder).filter((name) => name.endsWith('.onnx'))).toHaveLength(4);
+  });
+});
+
+describe('the report of a specialisation', () => {
+  it('has a histogram and a scatter for each device, and the matrix; and is made again from its data', async () => {
+    const folder = path('reported');
+    const request = new World().request(folder);
+    const result = await specialize(request);
+    const page = await writeSpecializationReport({ ...request, result });
+    const text = readFileSync(page, 'utf8');
+    for (const device of ['here', 'other']) {
+      expect(text).toContain(`Histogram of the latencies of 300 subnets on ${device}`);
+      expect(text).toMatch(
+        new RegExp(`Predicted against measured latency of \\d+ held-out subnets on ${device}`),
+      );
+      expect(text).toContain(`On ${device}`);
+    }
+    expect(text).toContain('What specialising bought');
+    for (const { onnx, borrowed } of result.models) {
+      expect(text).toContain(`./${basename(onnx)}`);
+      if (borrowed !== null) expect(text).toContain(`that for ${borrowed.device}`);
+    }
+    copyFileSync(page, path('kept.html'));
+    rmSync(page);
+    expect(await reportFolder(folder)).toBe(page);
+    expect(readFileSync(page, 'utf8')).toBe(readFileSync(path('kept.html'), 'utf8'));
+  });
+});
+
+it('needs the device that the profile names', async () => {
+  const request = new World().request(path('unreachable'));
+  const [{ connection: _connection, ...target }] = request.targets as [SpecializeRequest['targets'][number]];
+  const device = { ...target.device, transport: { kind: 'none' } };
+  await expect(specialize({ ...request, targets: [{ ...target, device }] })).rejects.toThrow(UserError);
+  expect(existsSync(path('unreachable'))).toBe(false);
+});
