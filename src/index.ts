@@ -39,6 +39,7 @@ export {
   type ImportedSupernet,
 } from './pipeline/import.js';
 export { openRun, openLoader, createEvaluator, type SupernetRun } from './pipeline/run.js';
+export { withRun, type OpenedRun } from './pipeline/withRun.js';
 export { loadSchedule, scheduleSchema, type Schedule, type ScheduleFile } from './training/schedule.js';
 export { trainSupernet, type TrainingOptions, type TrainingResult } from './training/trainer.js';
 export { SubnetEvaluator, type EvaluationSettings } from './training/evaluator.js';
@@ -113,12 +114,42 @@ export { tabularLimit, tabularQuantity } from './search/tabular.js';
 
 // Search
 export { search, type SearchOptions, type SearchResult, type SearchSolution } from './search/search.js';
+export {
+  searchObjectives,
+  type ObjectiveSearchOptions,
+  type ObjectiveSearchResult,
+} from './search/search.js';
+export { accuracyQuantity, latencyQuantity, type Constraint, type Quantity } from './search/quantity.js';
 export { nonDominated, hypervolume } from './search/pareto.js';
 export { searchPaths, type PathSearchOptions, type PathSearchResult } from './search/paths.js';
 export { searchSupernetPaths, type PathsFound, type SearchPathsRequest } from './pipeline/searchPaths.js';
 
+// Strategies: one's own, and what they are worth
+export {
+  createCandidate,
+  Fresh,
+  gainsOf,
+  scoreOf,
+  type Candidate,
+  type Strategy,
+  type StrategyContext,
+  type StrategyDefinition,
+  type Trial,
+} from './search/strategy.js';
+export { strategies, strategyByName } from './search/strategies/index.js';
+export {
+  runOnTask,
+  summariseRuns,
+  tabularTask,
+  type SearchTask,
+  type StrategyFigures,
+  type StrategyRun,
+} from './search/benchmark.js';
+export { benchSearch, type BenchSearchReport, type BenchSearchRequest } from './pipeline/benchSearch.js';
+
 // Export
-export { specialize, type SpecializeRequest, type SpecializedModel } from './pipeline/specialize.js';
+export { specialize, type SpecializeRequest, type SpecializeTarget } from './pipeline/specialize.js';
+export type { Specialization, SpecializedModel } from './pipeline/specialization.js';
 export { exportSubnet, subnetModel, type ExportRequest } from './export/exportSubnet.js';
 export { calibrate, type CalibrationImages } from './export/int8/calibrate.js';
 export { quantizeModel, tensorsToCalibrate, type QuantizeOptions } from './export/int8/quantizeModel.js';
