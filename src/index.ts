@@ -121,6 +121,20 @@ export {
 } from './search/search.js';
 export { accuracyQuantity, latencyQuantity, type Constraint, type Quantity } from './search/quantity.js';
 export { nonDominated, hypervolume } from './search/pareto.js';
+export { kneeOf, PICK_RULES, type PickRule } from './search/pick.js';
+export type { FrontFile } from './search/front.js';
+export {
+  frontFile,
+  searchRun,
+  type FoundSubnet,
+  type SearchLimit,
+  type SearchRunRequest,
+  type SearchRunResult,
+} from './pipeline/search.js';
+export type { OwnObjective } from './pipeline/ownObjective.js';
+export type { SearchDevice } from './pipeline/searchQuantities.js';
+export { writeFront, type FrontFiles } from './pipeline/writeFront.js';
+export { predictedAccuracy } from './pipeline/predictedAccuracy.js';
 export { searchPaths, type PathSearchOptions, type PathSearchResult } from './search/paths.js';
 export { searchSupernetPaths, type PathsFound, type SearchPathsRequest } from './pipeline/searchPaths.js';
 

@@ -54,7 +54,8 @@ export const journalTrialSchema = z.discriminatedUnion('state', [
 ]);
 type JournalTrial = z.infer<typeof journalTrialSchema>;
 
-const lineSchema = z.union([journalHeaderSchema, journalTrialSchema]);
+/** A line: the first is the header. */
+export const searchJournalSchema = z.union([journalHeaderSchema, ...journalTrialSchema.options]);
 
 /** A trial, and the values of the quantities that are kept beside its objectives. */
 export interface RecordedTrial {
@@ -109,7 +110,7 @@ export class SearchJournal {
    */
   static async open(path: string, header: JournalHeader, genome: Genome): Promise<SearchJournal> {
     await dropTornLine(path);
-    const lines = await readJsonLines(path, lineSchema);
+    const lines = await readJsonLines(path, searchJournalSchema);
     const [first, ...trials] = lines;
     if (first === undefined) await appendText(path, `${JSON.stringify(header)}\n`);
     else checkHeader(path, first, header);
@@ -127,7 +128,7 @@ export class SearchJournal {
   }
 }
 
-function checkHeader(path: string, found: z.infer<typeof lineSchema>, wanted: JournalHeader): void {
+function checkHeader(path: string, found: z.infer<typeof searchJournalSchema>, wanted: JournalHeader): void {
   if (!('format' in found))
     throw new UserError(`Cannot use ${path}, line 1: it must say which search it is of: it is a trial`);
   for (const key of Object.keys(wanted) as (keyof JournalHeader)[]) {

@@ -86,10 +86,10 @@ export function costQuantities(space: SearchSpace): Readonly<Record<keyof Costs,
   };
 }
 
-/** By how much `value` breaks the limit, as a share of it; 0 where it is met. */
+/** By how much `value` breaks the limit, as a share of it (of 1 for a limit of 0); 0 where it is met. */
 export function violation({ quantity, limit }: Constraint, value: number): number {
   const excess = quantity.direction === 'minimize' ? value - limit : limit - value;
-  return excess <= 0 ? 0 : excess / Math.max(Math.abs(limit), Number.MIN_VALUE);
+  return excess <= 0 ? 0 : excess / (Math.abs(limit) || 1);
 }
 
 /** Throws RangeError for a wrong count or a value that is not finite; `describe` names the place of one. */

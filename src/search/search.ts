@@ -16,7 +16,7 @@ import {
 } from './quantity.js';
 import { runSearch, type Found, type RunOptions, type RunResult } from './run.js';
 import type { StrategyDefinition } from './strategy.js';
-import { strategyByName } from './strategies/index.js';
+import { strategies, strategyByName } from './strategies/index.js';
 
 /** Spaces of up to so many distinct networks are searched exactly unless a strategy or a smaller budget is given. */
 export const EXHAUSTIVE_LIMIT = 200_000;
@@ -72,10 +72,22 @@ function chooseStrategy(
   subnets: bigint,
   measured: boolean,
 ): StrategyDefinition {
-  if (strategy !== undefined) return typeof strategy === 'string' ? strategyByName(strategy) : strategy;
+  if (typeof strategy === 'string') {
+    const named = strategyByName(strategy);
+    if (objectives.length > 1 && !named.capabilities.multiObjective) throw forOneObjective(named, objectives);
+    return named;
+  }
+  if (strategy !== undefined) return strategy;
   if (measured) return strategyByName('linas');
   const small = subnets <= EXHAUSTIVE_LIMIT && (budget === undefined || subnets <= budget);
   return strategyByName(small ? 'exhaustive' : objectives.length > 1 ? 'nsga2' : 'evolution');
+}
+
+function forOneObjective({ name }: StrategyDefinition, objectives: readonly Quantity[]): UserError {
+  const able = [...strategies.values()].filter(({ capabilities }) => capabilities.multiObjective);
+  return new UserError(
+    `Cannot search by "${name}": it seeks one objective: there are ${objectives.length} (${objectives.map((objective) => objective.name).join(', ')}); those that seek several are ${able.map((other) => other.name).join(', ')}`,
+  );
 }
 
 /** What a subnet may cost at most. */

@@ -17,6 +17,8 @@ import { searchBenchmarkSchema } from '../../src/pipeline/benchSearch.js';
 import { finalistLineSchema } from '../../src/pipeline/finalistJournal.js';
 import { specializationSchema } from '../../src/pipeline/specialization.js';
 import { reportFileSchema } from '../../src/report/data.js';
+import { frontFileSchema } from '../../src/search/front.js';
+import { searchJournalSchema } from '../../src/search/journal.js';
 import { pathJournalSchema } from '../../src/search/paths.js';
 import { architectureFileSchema } from '../../src/space/architecture.js';
 import { families } from '../../src/space/families/index.js';
@@ -102,6 +104,8 @@ const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['Imported supernet', importedPositionSchema],
   ['Metrics', metricSchema, ['architecture']],
   ['Accuracy data set', accuracyLineSchema, ['architecture']],
+  ['Front', frontFileSchema, ['points[].architecture']],
+  ['Search journal', searchJournalSchema, ['architecture']],
   ['Path search journal', pathJournalSchema],
   ['Search benchmark', searchBenchmarkSchema],
   ['NAS-Bench-201 table', nasBench201Schema],

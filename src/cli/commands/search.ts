@@ -1,18 +1,25 @@
-import type { Command } from 'commander';
-import type { SearchConstraints } from '../../search/search.js';
-import { formatRows } from '../console.js';
-import { integer, number, percent, seedOption, type Register } from '../context.js';
+import { Option, type Command } from 'commander';
+import type { SearchLimit } from '../../pipeline/search.js';
+import type { SearchDevice } from '../../pipeline/searchQuantities.js';
+import { PICK_RULES, type PickRule } from '../../search/pick.js';
+import type { SearchSpace } from '../../space/space.js';
+import { UsageError } from '../../util/errors.js';
+import { integer, number, seedOption, type CliContext, type Register } from '../context.js';
 
 interface SearchOptions {
   readonly supernet: string;
-  readonly device: string;
+  readonly device?: string[];
+  readonly table?: string[];
+  readonly objective?: string[];
   readonly maxLatencyMs?: number;
   readonly maxMacs?: number;
   readonly maxParams?: number;
+  readonly limit?: SearchLimit[];
   readonly strategy?: string;
   readonly budget?: number;
-  readonly table?: string;
   readonly pareto?: boolean;
+  readonly pick?: PickRule;
+  readonly out?: string;
   readonly data?: string;
   readonly steps: number;
   readonly finalists: number;
@@ -20,105 +27,161 @@ interface SearchOptions {
   readonly seed: number;
 }
 
+/** `modelBytes=5e6`; the name may be a path, which may have an equals sign. */
+function limit(text: string, previous: SearchLimit[] = []): SearchLimit[] {
+  const at = text.lastIndexOf('=');
+  if (at < 1) throw new UsageError(`Cannot use --limit: NAME=VALUE is wanted: current value is "${text}"`);
+  return [...previous, { quantity: text.slice(0, at), limit: number('limit')(text.slice(at + 1)) }];
+}
+
 export const search: Register = (program, context) => {
   program
     .command('search')
-    .description('the most accurate subnet within limits, by predictors alone')
+    .description('the best subnet within limits, or the whole Pareto front, by predictors alone')
     .requiredOption('--supernet <run>', 'folder of a run with a fitted accuracy predictor')
-    .requiredOption('--device <name>', 'device whose latency table predicts')
-    .option('--max-latency-ms <ms>', 'latency limit', number('max-latency-ms', { above: 0 }))
+    .option('--device <name...>', 'devices whose latency tables predict')
+    .option(
+      '--table <file...>',
+      "the devices' latency tables, in the same order; their own devices without --device",
+    )
+    .option(
+      '--objective <what...>',
+      'accuracy, latencyMs, macs, params, modelBytes, peakActivationBytes, or a module of your own (default: accuracy)',
+    )
+    .option('--max-latency-ms <ms>', 'latency limit, on every device', number('max-latency-ms', { above: 0 }))
     .option('--max-macs <n>', 'limit of multiply-accumulates', number('max-macs', { above: 0 }))
     .option('--max-params <n>', 'limit of parameters', number('max-params', { above: 0 }))
     .option(
-      '--strategy <name>',
-      'how networks are proposed (default: exhaustive where the space is small, else evolution)',
+      '--limit <name=value...>',
+      'limit of anything that can be an objective: at most, or at least where more is better',
+      limit,
     )
-    .option('--budget <n>', 'accuracy predictions to spend', integer('budget', 1))
-    .option('--table <file>', "the device's latency table")
-    .option('--pareto', 'print the whole front of accuracy and latency')
+    .option(
+      '--strategy <name>',
+      'how networks are proposed (default: exhaustive where the space is small, else evolution, nsga2 for a front)',
+    )
+    .option('--budget <n>', 'networks whose objectives are asked', integer('budget', 1))
+    .option(
+      '--pareto',
+      'seek the whole front of the objectives (default: of accuracy and latency) and write it',
+    )
+    .addOption(new Option('--pick <rule>', 'which network of the front is the best').choices(PICK_RULES))
+    .option('--out <dir>', 'folder of front.json, front.csv and front.svg (default: front in the run)')
     .option('--data <data>', 'with --strategy differentiable: search on the supernet itself, on these images')
     .option('--steps <n>', 'of a search on the supernet', integer('steps', 1), 300)
     .option('--finalists <n>', 'networks whose accuracy such a search measures', integer('finalists', 1), 8)
-    .option('--journal <file>', 'where such a search is kept, and goes on from')
+    .option('--journal <file>', 'where the search is kept, and goes on from')
     .addOption(seedOption())
     .addHelpText(
       'after',
       '\nExample: ofa search --supernet runs/digits --device local-cpu --max-latency-ms 0.2',
     )
     .action(async (options: SearchOptions, self: Command) => {
-      if (options.data !== undefined) {
-        const { searchOnSupernet } = await import('./searchPaths.js');
-        await searchOnSupernet(options, self, context);
-        return;
-      }
-      const [
-        { openRun },
-        { createRuntime },
-        { openAccuracyPredictor },
-        { findTable },
-        { latencyFunction, openLatencyTable },
-        { search: run },
-        predictors,
-        { toFile },
-        { networkCosts },
-      ] = await Promise.all([
-        import('../../pipeline/run.js'),
-        import('../../pipeline/runtime.js'),
-        import('../../pipeline/accuracy.js'),
-        import('../../pipeline/measure.js'),
-        import('../../latency/query.js'),
-        import('../../search/search.js'),
-        import('../../accuracy/predictor.js'),
-        import('../../space/architecture.js'),
-        import('../../space/costs.js'),
-      ]);
-      const supernet = await openRun(options.supernet);
-      const latency = await openLatencyTable(findTable(options.device, supernet.space.name, options.table));
-      latency.checkSpace(supernet.space);
-      const runtime = await createRuntime();
-      try {
-        const predictor = await openAccuracyPredictor(supernet, runtime.inference);
-        const limits: { -readonly [K in keyof SearchConstraints]: number } = {};
-        if (options.maxLatencyMs !== undefined) limits.latencyMs = options.maxLatencyMs;
-        if (options.maxMacs !== undefined) limits.macs = options.maxMacs;
-        if (options.maxParams !== undefined) limits.params = options.maxParams;
-        const result = await run({
-          space: supernet.space,
-          predictAccuracy: predictors.accuracyFunction(predictor),
-          predictLatencyMs: latencyFunction(latency),
-          constraints: limits,
-          seed: options.seed,
-          engine: runtime.inference,
-          ...(options.strategy === undefined ? {} : { strategy: options.strategy }),
-          ...(options.budget === undefined ? {} : { budget: options.budget }),
-        });
-        await predictor.dispose();
-        const solution = ({ architecture, accuracy: top1, latencyMs }: (typeof result)['best']) => ({
-          predictedTop1: top1,
-          predictedMs: latencyMs,
-          macs: networkCosts(supernet.space.network(architecture)).macs,
-          architecture: toFile(architecture),
-        });
-        const document = {
-          strategy: result.strategy,
-          evaluated: result.evaluated,
-          best: solution(result.best),
-          ...(options.pareto === true ? { front: result.front.map(solution) } : {}),
-        };
-        context.result(self, document, () => {
-          const list = options.pareto === true ? result.front : [result.best];
-          const rows = list
-            .map(solution)
-            .map((s) => [
-              percent(s.predictedTop1),
-              s.predictedMs?.toFixed(3) ?? '-',
-              (s.macs / 1e6).toFixed(2),
-              JSON.stringify(s.architecture),
-            ]);
-          return `${result.strategy}, ${result.evaluated} architectures\n${formatRows(['predicted top-1', 'predicted ms', 'MACs (millions)', 'architecture'], rows)}`;
-        });
-      } finally {
-        await runtime.dispose();
-      }
+      if (options.data === undefined) await searchByPredictors(options, self, context);
+      else await searchByImages(options, self, context);
     });
 };
+
+async function searchByPredictors(options: SearchOptions, self: Command, context: CliContext): Promise<void> {
+  const { supernet, objective, strategy, budget, pareto, pick, out, journal, seed } = options;
+  if (out !== undefined && pareto !== true)
+    throw new UsageError('Cannot write a front: --out belongs to --pareto');
+  const [{ openRun }, { createRuntime }, { frontFile, searchRun }, { searchText, subnetRow }] =
+    await Promise.all([
+      import('../../pipeline/run.js'),
+      import('../../pipeline/runtime.js'),
+      import('../../pipeline/search.js'),
+      import('../searchTables.js'),
+    ]);
+  const run = await openRun(supernet);
+  const devices = await openDevices(options, run.space);
+  const runtime = await createRuntime();
+  try {
+    const result = await searchRun({
+      run,
+      engine: runtime.inference,
+      devices,
+      limits: limitsOf(options),
+      seed,
+      logger: await context.logger(),
+      ...(objective === undefined ? {} : { objectives: objective }),
+      ...(pareto === undefined ? {} : { pareto }),
+      ...(pick === undefined ? {} : { pick }),
+      ...(strategy === undefined ? {} : { strategy }),
+      ...(budget === undefined ? {} : { budget }),
+      ...(journal === undefined ? {} : { journal, signal: context.signal }),
+    });
+    const row = (found: typeof result.best) => subnetRow(found, devices[0]?.name);
+    const { evaluated, best, front, picked } = result;
+    let files: Record<string, string> = {};
+    if (pareto === true) {
+      const { frontFolder, writeFront } = await import('../../pipeline/writeFront.js');
+      files = { ...(await writeFront(out ?? frontFolder(supernet), frontFile({ run, seed }, result))) };
+    }
+    const document = {
+      strategy: result.strategy,
+      evaluated,
+      best: row(best),
+      ...(picked && { picked }),
+      ...(pareto === true && { front: front.map(row), files }),
+    };
+    context.result(self, document, () => searchText(result, Object.values(files)));
+  } finally {
+    await runtime.dispose();
+  }
+}
+
+function limitsOf({ maxLatencyMs, maxMacs, maxParams, limit: others = [] }: SearchOptions): SearchLimit[] {
+  const short = [
+    ['latencyMs', maxLatencyMs],
+    ['macs', maxMacs],
+    ['params', maxParams],
+  ] as const;
+  return [
+    ...short.flatMap(([quantity, value]) => (value === undefined ? [] : [{ quantity, limit: value }])),
+    ...others,
+  ];
+}
+
+/** Names with their tables; tables alone say whose they are. */
+async function openDevices(
+  { device: names, table: tables = [] }: SearchOptions,
+  space: SearchSpace,
+): Promise<SearchDevice[]> {
+  if (names !== undefined && tables.length > 0 && tables.length !== names.length) {
+    throw new UsageError(
+      `Cannot use --table: one for every --device is wanted, ${names.length} in all: there are ${tables.length}`,
+    );
+  }
+  const [{ findTable }, { openLatencyTable }] = await Promise.all([
+    import('../../pipeline/measure.js'),
+    import('../../latency/query.js'),
+  ]);
+  const devices: SearchDevice[] = [];
+  for (const [i, given] of (names ?? tables).entries()) {
+    const latency = await openLatencyTable(
+      names === undefined ? given : findTable(given, space.name, tables[i]),
+    );
+    latency.checkSpace(space);
+    devices.push({ name: names === undefined ? latency.table.device.name : given, latency });
+  }
+  return devices;
+}
+
+/** On the supernet itself. */
+async function searchByImages(options: SearchOptions, self: Command, context: CliContext): Promise<void> {
+  const { data, device = [], table = [], objective, limit: limits, pareto, pick, out, ...rest } = options;
+  const [name, ...others] = device;
+  if (name === undefined || others.length > 0) {
+    throw new UsageError(`Cannot search on images: one --device is wanted: there are ${device.length}`);
+  }
+  const notThere = { objective, limit: limits, pareto, pick, out };
+  const odd = Object.entries(notThere).find(([, value]) => value !== undefined);
+  if (odd !== undefined) throw new UsageError(`Cannot search on images: --${odd[0]} does not go with --data`);
+  const { searchOnSupernet } = await import('./searchPaths.js');
+  await searchOnSupernet(
+    { ...rest, data: data!, device: name, ...(table[0] === undefined ? {} : { table: table[0] }) },
+    self,
+    context,
+  );
+}

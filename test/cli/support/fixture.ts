@@ -49,19 +49,24 @@ export function writeSchedule(path: string, epochs: number, batchSize: number): 
 }
 
 /** A run that was never trained, with made-up accuracies that grow with the network. */
-export async function makeRun(folder: string, data: string, samples = 24): Promise<void> {
+export async function makeRun(
+  folder: string,
+  data: string,
+  samples = 24,
+  own: SearchSpace = space,
+): Promise<void> {
   const source = parseDatasetSpec(data);
   const weightsSha256 = await saveCheckpoint(folder, {
-    space,
-    weights: initialiseWeights(space, 0),
+    space: own,
+    weights: initialiseWeights(own, 0),
     data: JSON.parse(JSON.stringify(source)) as never,
     position: null,
   });
-  const largest = networkCosts(space.network(space.largest)).macs;
+  const largest = networkCosts(own.network(own.largest)).macs;
   const lines: string[] = [];
-  for (const { architecture } of distinctArchitectures(space.genes, 0)) {
+  for (const { architecture } of distinctArchitectures(own.genes, 0)) {
     if (lines.length === samples) break;
-    const top1 = 0.5 + (0.4 * networkCosts(space.network(architecture)).macs) / largest;
+    const top1 = 0.5 + (0.4 * networkCosts(own.network(architecture)).macs) / largest;
     const record = { split: 'validation', top1, top5: 1, loss: 1, count: 100, seed: 0, weightsSha256 };
     lines.push(
       JSON.stringify({ format: 'ofakit.accuracy/1', architecture: toFile(architecture), ...record }),
@@ -73,14 +78,14 @@ export async function makeRun(folder: string, data: string, samples = 24): Promi
 /** Latency of a block in the table that `makeTable` writes. */
 export const blockMs = (macs: number): number => 0.01 + macs / 1e6;
 
-/** A table whose entries follow from MACs. */
-export async function makeTable(path: string): Promise<void> {
-  const device = await loadDevice('local-cpu');
+/** A table whose entries follow from MACs: `ms` of each block. */
+export async function makeTable(path: string, own = space, name = 'local-cpu', ms = blockMs): Promise<void> {
+  const device = { ...(await loadDevice('local-cpu')), name };
   const fingerprint = localFingerprint(runtimeSettings(device));
-  const table = emptyTable(device, fingerprint, protocolByName('quick'), space.file);
-  for (const block of distinctBlocks(space)) {
+  const table = emptyTable(device, fingerprint, protocolByName('quick'), own.file);
+  for (const block of distinctBlocks(own)) {
     table.entries[block.key] = summarize({
-      rounds: [[{ wallMs: blockMs(blockCosts(block).macs) }]],
+      rounds: [[{ wallMs: ms(blockCosts(block).macs) }]],
       repeats: 1,
       overheadMs: 0,
       resolutionMs: 1e-6,
