@@ -22,10 +22,15 @@ export interface ChoiceProgram {
   dispose(): Promise<void>;
 }
 
+export interface ChoiceOptions {
+  /** Whether the memory of a run is kept for the next one, where the engine can. Default: no. */
+  readonly keepMemory?: boolean;
+}
+
 export interface Engine {
   readonly name: string;
   compile(graph: Graph): Promise<Program>;
   /** Where the engine can choose inside a program. */
-  compileChoices?(positions: readonly ChoicePosition[]): Promise<ChoiceProgram>;
+  compileChoices?(positions: readonly ChoicePosition[], options?: ChoiceOptions): Promise<ChoiceProgram>;
   dispose(): Promise<void>;
 }

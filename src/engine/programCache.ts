@@ -49,8 +49,11 @@ export class ProgramCache {
     return this.engine.compileChoices !== undefined;
   }
 
-  /** As `get`, for chains of choices. Throws TypeError where the engine has none. */
-  async choices(key: string, build: () => readonly ChoicePosition[]): Promise<ChoiceProgram> {
+  /**
+   * As `get`, for chains of choices. `runBytes`: the program keeps the memory of a run for the next one, so much; 0: it keeps
+   * none. Throws TypeError where the engine has no choices.
+   */
+  async choices(key: string, build: () => readonly ChoicePosition[], runBytes = 0): Promise<ChoiceProgram> {
     const { choices } = await this.kept.get(`choices ${key}`, () => {
       const { engine } = this;
       if (engine.compileChoices === undefined)
@@ -59,9 +62,9 @@ export class ProgramCache {
       const graphs = positions.flatMap(({ variants }) => variants);
       return {
         item: engine
-          .compileChoices(positions)
+          .compileChoices(positions, { keepMemory: runBytes > 0 })
           .then((made) => ({ choices: made, dispose: () => made.dispose() })),
-        bytes: BRANCH_FACTOR * graphs.reduce((sum, graph) => sum + programBytes(graph), 0),
+        bytes: runBytes + BRANCH_FACTOR * graphs.reduce((sum, graph) => sum + programBytes(graph), 0),
       };
     });
     return choices!;

@@ -19,7 +19,7 @@ export function timedEngine(engine: Engine, stopwatch: Stopwatch<'compile' | 'ru
     compile: (graph) => compiled(() => engine.compile(graph)),
     ...(engine.compileChoices === undefined
       ? {}
-      : { compileChoices: (positions) => compiled(() => engine.compileChoices!(positions)) }),
+      : { compileChoices: (positions, own) => compiled(() => engine.compileChoices!(positions, own)) }),
     dispose: () => engine.dispose(),
   };
 }

@@ -16,16 +16,23 @@ export class SubnetChoices {
   /** Equal for equal sets of subnets. */
   readonly key: string;
 
-  private constructor(readonly positions: readonly BlockVariants[]) {
+  private constructor(
+    readonly positions: readonly BlockVariants[],
+    /** What a step takes at the most, kept for the next one; 0: nothing is kept. */
+    readonly stepBytes: number,
+  ) {
     const signatures = positions.map(({ variants }) => variants.map(blockSignature));
     this.indices = signatures.map((list) => new Map(list.map((signature, i) => [signature, i])));
     const content = positions.map(({ name, optional }, i) => [name, optional, signatures[i]]);
     this.key = createHash('sha256').update(JSON.stringify(content)).digest('hex');
   }
 
-  /** `genes`: those of `space`, perhaps limited. */
-  static of(space: SearchSpace, genes: readonly Gene[], imageSize: number): SubnetChoices {
-    return new SubnetChoices(blockVariants(space, genes, imageSize));
+  /**
+   * `genes`: those of `space`, perhaps limited. `stepBytes`: what a step takes at the most, where that may be kept for the next
+   * one: fresh memory at every step costs its page faults.
+   */
+  static of(space: SearchSpace, genes: readonly Gene[], imageSize: number, stepBytes = 0): SubnetChoices {
+    return new SubnetChoices(blockVariants(space, genes, imageSize), stepBytes);
   }
 
   /** How many blocks the program holds. */

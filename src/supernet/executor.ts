@@ -246,7 +246,11 @@ export class SubnetExecutor {
       addNamed(inputs, segment, this.slice(weights, segment));
       addNamed(inputs, segment, masksOf(segment, batch, random));
     }
-    const program = await this.programs.choices(`step ${batch} ${choices.key}`, () => choices.step(batch));
+    const program = await this.programs.choices(
+      `step ${batch} ${choices.key}`,
+      () => choices.step(batch),
+      choices.stepBytes,
+    );
     const outputs = await program.run(inputs, chosen.choices);
     const statistics = new Map<string, Tensor>();
     for (const segment of chosen.segments) {

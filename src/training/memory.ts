@@ -83,7 +83,8 @@ const inputBytes = ({ input }: BlockSpec, batch: number): number =>
 
 const most = <T>(items: readonly T[], bytes: (item: T) => number): number => Math.max(...items.map(bytes));
 
-function wholeStepBytes({ blocks }: Network, batch: number): number {
+/** What a training step of the network takes as one program, estimated: activations and what it gives back. */
+export function wholeStepBytes({ blocks }: Network, batch: number): number {
   const graph = backwardGraph(blocks, batch, { loss: true, inputGradient: false });
   return peakBytes(graph) + outputBytes(graph);
 }

@@ -178,7 +178,14 @@ class Trainer {
       // They hold a whole network's activations.
       ...(this.options.wholeNetworks === false
         ? {}
-        : { choices: phaseChoices(this.options.space, plan, this.options.executor.programBytes) }),
+        : {
+            choices: phaseChoices(
+              this.options.space,
+              plan,
+              schedule.batchSize,
+              this.options.executor.programBytes,
+            ),
+          }),
     };
     const progress = this.logger.progress(`Training: ${phase.name}`, steps);
     progress.update(this.state.position.step - start);

@@ -50,9 +50,12 @@ export async function createOnnxRuntimeEngine(options: OnnxRuntimeOptions = {}):
       const session = await sessions.create(target.lower(graph), sessionOptions);
       return new OnnxRuntimeProgram(runtime, graph, session);
     },
-    compileChoices: async (positions) => {
+    compileChoices: async (positions, { keepMemory = false } = {}) => {
       const model = choiceModel(positions, target);
-      const session = await sessions.create(model.bytes, sessionOptions);
+      const session = await sessions.create(model.bytes, {
+        ...sessionOptions,
+        enableCpuMemArena: keepMemory,
+      });
       return new OnnxRuntimeChoices(runtime, positions, model, session);
     },
     dispose: () => Promise.resolve(),

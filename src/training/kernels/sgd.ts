@@ -16,5 +16,5 @@ export function sgdKernels(length: number): { readonly kernels: SgdKernels; read
   const memory = new WebAssembly.Memory({ initial: Math.ceil((4 * length) / PAGE_BYTES) });
   const module = new WebAssembly.Module(Buffer.from(SGD_MODULE, 'base64'));
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-  return { kernels: exports as unknown as SgdKernels, memory: new Float32Array(memory.buffer, 0, length) };
+  return { kernels: exports as SgdKernels, memory: new Float32Array(memory.buffer, 0, length) };
 }
