@@ -93,8 +93,8 @@ export const accuracy: Register = (program, context) => {
     .command('fit')
     .description('fit an accuracy predictor and judge it on subnets put aside')
     .requiredOption('--supernet <run>', 'folder of a run')
-    .option('--predictor <name>', 'a predictor, or "auto" for the best by cross-validation', 'mlp')
-    .option('--encoding <name>', 'how architectures become numbers, or "auto"', 'one-hot')
+    .option('--predictor <name>', 'a predictor, or "auto" for the best by cross-validation', 'gp')
+    .option('--encoding <name>', 'how architectures become numbers, or "auto"', 'combined')
     .addOption(
       new Option('--target <scale>', 'what is fitted')
         .choices(['accuracy', 'log-error'])
