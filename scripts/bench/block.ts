@@ -70,7 +70,7 @@ for (const kernel of [3, 5, 7]) {
   const space = spaceOf(kernel);
   const block = space.network(space.largest).blocks.find(({ name }) => name === 'stage0.block0')!;
   const graph = backwardGraph([block], BATCH, { loss: false, inputGradient: true });
-  const program = await runtime.training.compile(graph);
+  const program = await runtime.training.compile(graph, { keepMemory: true });
   const inputs = Object.fromEntries([...graph.inputs].map(([name, { shape }]) => [name, normal(shape)]));
   const times: number[] = [];
   for (let i = 0; i < repeat + 2; i++) {

@@ -63,6 +63,7 @@ for (const { name, architecture } of peerSubnets(size).filter(
   const tensors = extractSubnet(weights, network);
   const program = await runtime.inference.compile(
     foldBatchNorm(inferenceGraph(staticNetwork(network).blocks, tensors, batch)),
+    { keepMemory: true },
   );
   const compileMs = performance.now() - start;
   await program.run({ input });

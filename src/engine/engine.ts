@@ -22,15 +22,15 @@ export interface ChoiceProgram {
   dispose(): Promise<void>;
 }
 
-export interface ChoiceOptions {
+export interface ProgramOptions {
   /** Whether the memory of a run is kept for the next one, where the engine can. Default: no. */
   readonly keepMemory?: boolean;
 }
 
 export interface Engine {
   readonly name: string;
-  compile(graph: Graph): Promise<Program>;
+  compile(graph: Graph, options?: ProgramOptions): Promise<Program>;
   /** Where the engine can choose inside a program. */
-  compileChoices?(positions: readonly ChoicePosition[], options?: ChoiceOptions): Promise<ChoiceProgram>;
+  compileChoices?(positions: readonly ChoicePosition[], options?: ProgramOptions): Promise<ChoiceProgram>;
   dispose(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 /** Keeps compiled programs by key, up to a number of bytes; the least recently used goes first. */
 import type { ChoicePosition } from '../graph/choices.js';
 import type { Graph } from '../graph/graph.js';
+import { peakBytes } from '../graph/peakMemory.js';
 import type { ChoiceProgram, Engine, Program } from './engine.js';
 import { programBytes } from './programBytes.js';
 import { Recent, type CacheStatistics, type Disposable } from './recent.js';
@@ -10,6 +11,9 @@ export const DEFAULT_PROGRAM_BYTES = 2e9;
 
 /** What branches cost besides: 470 MB where the blocks of ofa-mbv3 as programs are estimated at 350. */
 const BRANCH_FACTOR = 1.4;
+
+/** The part of all bytes that one program may keep between runs. */
+const KEPT_SHARE = 1 / 4;
 
 /** One of the two; which one, the key says. */
 interface Kept extends Disposable {
@@ -31,14 +35,19 @@ export class ProgramCache {
     this.kept = new Recent(maxBytes);
   }
 
-  /** The program of `key`, compiled from `build()` on the first call. A failed compilation is not kept. */
-  async get(key: string, build: () => Graph): Promise<Program> {
+  /**
+   * The program of `key`, compiled from `build()` on the first call. `keepMemory`: it keeps the memory of a run for the next
+   * one, if a quarter of what all may hold is enough for that. A failed compilation is not kept.
+   */
+  async get(key: string, build: () => Graph, keepMemory = false): Promise<Program> {
     const { program } = await this.kept.get(`program ${key}`, () => {
       const graph = build();
-      const compiled = this.engine.compile(graph);
+      const peak = keepMemory ? peakBytes(graph) : 0;
+      const runBytes = peak <= KEPT_SHARE * this.maxBytes ? peak : 0;
+      const compiled = this.engine.compile(graph, { keepMemory: runBytes > 0 });
       return {
         item: compiled.then((made) => ({ program: made, dispose: () => made.dispose() })),
-        bytes: programBytes(graph),
+        bytes: programBytes(graph) + runBytes,
       };
     });
     return program!;

@@ -16,7 +16,7 @@ export function timedEngine(engine: Engine, stopwatch: Stopwatch<'compile' | 'ru
   const { name } = engine;
   return {
     name,
-    compile: (graph) => compiled(() => engine.compile(graph)),
+    compile: (graph, own) => compiled(() => engine.compile(graph, own)),
     ...(engine.compileChoices === undefined
       ? {}
       : { compileChoices: (positions, own) => compiled(() => engine.compileChoices!(positions, own)) }),

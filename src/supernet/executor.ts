@@ -148,7 +148,8 @@ export class SubnetExecutor {
     const statistics = new Map<string, Tensor>();
     let x = images;
     for (const segment of segmentsOf(network, partition)) {
-      const outputs = await this.runForward(segment, x, this.slice(weights, segment), 'calibration');
+      const own = this.slice(weights, segment);
+      const outputs = await this.runForward(segment, x, own, 'calibration', partition === 'network');
       collectStatistics(segment, (name) => outputs[name]!, statistics);
       x = outputs['y']!;
     }
@@ -192,6 +193,7 @@ export class SubnetExecutor {
       const program = await this.programs.get(
         `backward ${loss ? 'loss' : ''}${i === 0 ? 'first' : ''} ${batch} ${segment.signature}`,
         () => backwardGraph(segment.blocks, batch, { loss, inputGradient: i > 0 }),
+        partition === 'network',
       );
       const outputs = await program.run({ ...inputs[i]!, [loss ? 'targets' : 'dy']: dy });
       if (loss) {
@@ -276,10 +278,13 @@ export class SubnetExecutor {
     x: Tensor,
     inputs: Inputs,
     mode: Mode,
+    keepMemory = false,
   ): Promise<Record<string, Tensor>> {
     const batch = x.shape[0]!;
-    const program = await this.programs.get(`forward ${mode} ${batch} ${segment.signature}`, () =>
-      forwardGraph(segment.blocks, batch, mode),
+    const program = await this.programs.get(
+      `forward ${mode} ${batch} ${segment.signature}`,
+      () => forwardGraph(segment.blocks, batch, mode),
+      keepMemory,
     );
     return program.run({ ...inputs, x });
   }

@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ProgramCache } from '../../src/engine/programCache.js';
+import type { Engine } from '../../src/engine/engine.js';
 import { programBytes } from '../../src/engine/programBytes.js';
 import { Recent } from '../../src/engine/recent.js';
 import { referenceEngine } from '../../src/engine/reference.js';
 import { GraphBuilder, type Graph } from '../../src/graph/graph.js';
 import { affine } from '../../src/graph/operations/elementwise.js';
+import { peakBytes } from '../../src/graph/peakMemory.js';
 import { tensor } from '../../src/util/tensor.js';
 
 class Item {
@@ -104,6 +106,30 @@ describe('ProgramCache', () => {
     for (const factor of [2, 3, 2, 4, 3, 2]) expect(await run(factor)).toEqual([factor, 2 * factor]);
     expect(cache.statistics).toEqual({ hits: 1, misses: 5, evictions: 3, programs: 2, bytes: 2 * bytes });
     await cache.dispose();
+  });
+
+  it('lets a program keep the memory of a run where a quarter of all is enough, and counts it', async () => {
+    const peak = peakBytes(graph(1));
+    for (const [maxBytes, kept] of [
+      [4 * peak, true],
+      [4 * peak - 1, false],
+    ] as const) {
+      const asked: (boolean | undefined)[] = [];
+      const engine: Engine = {
+        ...referenceEngine,
+        compile: (own, options) => {
+          asked.push(options?.keepMemory);
+          return referenceEngine.compile(own);
+        },
+      };
+      const cache = new ProgramCache(engine, maxBytes);
+      await cache.get('plain', () => graph(1));
+      expect(cache.statistics.bytes).toBe(programBytes(graph(1)));
+      await cache.get('keeping', () => graph(2), true);
+      expect(asked).toEqual([false, kept]);
+      expect(cache.statistics.bytes % programBytes(graph(1))).toBe(kept ? peak : 0);
+      await cache.dispose();
+    }
   });
 
   it('counts operations and constants', () => {

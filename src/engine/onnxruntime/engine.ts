@@ -33,8 +33,6 @@ export async function createOnnxRuntimeEngine(options: OnnxRuntimeOptions = {}):
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: optimization,
-    // Hundreds of programs are cached: none may keep its peak memory between runs.
-    enableCpuMemArena: false,
     // One block for a whole run would be fresh memory every time, and its page faults cost a fifth of a training step.
     enableMemPattern: false,
     logSeverityLevel: 3,
@@ -46,10 +44,14 @@ export async function createOnnxRuntimeEngine(options: OnnxRuntimeOptions = {}):
   };
   return {
     name: `onnxruntime (${target.name}, ${threads} threads)`,
-    compile: async (graph) => {
-      const session = await sessions.create(target.lower(graph), sessionOptions);
+    compile: async (graph, { keepMemory = false } = {}) => {
+      const session = await sessions.create(target.lower(graph), {
+        ...sessionOptions,
+        enableCpuMemArena: keepMemory,
+      });
       return new OnnxRuntimeProgram(runtime, graph, session);
     },
+    // Hundreds of programs are cached: few may keep their peak memory between runs.
     compileChoices: async (positions, { keepMemory = false } = {}) => {
       const model = choiceModel(positions, target);
       const session = await sessions.create(model.bytes, {

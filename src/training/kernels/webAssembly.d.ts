@@ -4,10 +4,10 @@ declare namespace WebAssembly {
     constructor(size: { readonly initial: number });
     readonly buffer: ArrayBuffer;
   }
-  class Module {
-    constructor(bytes: Uint8Array);
-    static exports(module: Module): readonly { readonly name: string; readonly kind: string }[];
+  interface Module {
+    readonly [Symbol.toStringTag]: string;
   }
+  const Module: new (bytes: Uint8Array) => Module;
   class Instance {
     constructor(module: Module, imports: { readonly env: { readonly memory: Memory } });
     readonly exports: unknown;
