@@ -265,8 +265,14 @@ const combined: Encoding = {
 
 /** 0 where none is active. */
 function activeMean(arch: Architecture, genes: readonly Gene[]): number {
-  const values = genes.filter((gene) => isActive(arch, gene)).map((gene) => geneValue(arch, gene));
-  return values.length === 0 ? 0 : values.reduce((a, b) => a + b, 0) / values.length;
+  let sum = 0;
+  let count = 0;
+  for (const gene of genes) {
+    if (!isActive(arch, gene)) continue;
+    sum += geneValue(arch, gene);
+    count++;
+  }
+  return count === 0 ? 0 : sum / count;
 }
 
 /** All encodings: add a definition and a place here. */

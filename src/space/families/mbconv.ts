@@ -83,49 +83,56 @@ function blocks(definition: MbconvDefinition, parameters: SpaceParameters, arch:
     height: arch.imageSize,
     width: arch.imageSize,
   };
-  const append = (block: BlockSpec): void => {
+  // Searches describe networks by the hundred thousand: what a block needs is put together when it is first met.
+  const add = (id: string, build: () => BlockSpec): void => {
+    let block = known.get(id);
+    if (block === undefined) known.set(id, (block = build()));
     list.push(block);
     shape = block.output;
   };
-  const add = (b: Mbconv): void => {
-    const id = `${b.name},${shape.height},${b.kernel},${b.expand}`;
-    let block = known.get(id);
-    if (block === undefined) known.set(id, (block = mbconvBlock(make, b, shape)));
-    append(block);
-  };
 
-  append(convBlock(make, 'stem', { ...stem, outChannels: scaled(stem.width) }, shape));
+  add(`stem,${shape.height}`, () =>
+    convBlock(make, 'stem', { ...stem, outChannels: scaled(stem.width) }, shape),
+  );
   if (firstBlock) {
-    const { width, kernel, ...rest } = firstBlock;
-    add({ name: 'first', outChannels: scaled(width), kernel, kernelChoices: [kernel], ...rest });
+    add(`first,${shape.height}`, () => {
+      const { width, kernel, ...rest } = firstBlock;
+      const own = { name: 'first', outChannels: scaled(width), kernel, kernelChoices: [kernel], ...rest };
+      return mbconvBlock(make, own, shape);
+    });
   }
   let slot = 0;
   stages.forEach((stage, s) => {
-    const outChannels = scaled(stage.width);
-    const kernelChoices = [...stage.kernel].reverse();
     for (let position = 0; position < arch.d[s]!; position++) {
-      add({
-        name: `stage${s}.block${position}`,
-        outChannels,
-        kernel: arch.ks[slot + position]!,
-        kernelChoices,
-        stride: position === 0 ? stage.stride : 1,
-        expand: arch.e[slot + position]!,
-        activation: stage.activation,
-        squeezeExcite: stage.squeezeExcite,
-        residual: true,
+      const kernel = arch.ks[slot + position]!;
+      const expand = arch.e[slot + position]!;
+      add(`${s},${position},${shape.height},${kernel},${expand}`, () => {
+        const own: Mbconv = {
+          name: `stage${s}.block${position}`,
+          outChannels: scaled(stage.width),
+          kernel,
+          kernelChoices: [...stage.kernel].reverse(),
+          stride: position === 0 ? stage.stride : 1,
+          expand,
+          activation: stage.activation,
+          squeezeExcite: stage.squeezeExcite,
+          residual: true,
+        };
+        return mbconvBlock(make, own, shape);
       });
     }
-    slot += Math.max(...stage.depth);
+    slot += stage.depth[stage.depth.length - 1]!;
   });
 
-  append(
+  add(`expand,${shape.height}`, () =>
     convBlock(make, 'expand', { ...head, outChannels: scaled(head.expand), kernel: 1, stride: 1 }, shape),
   );
-  const { dropout, classes } = parameters;
-  const mix =
-    head.mix === undefined ? {} : { mix: { features: scaled(head.mix), activation: head.activation } };
-  append(classifierBlock({ ...mix, dropout, classes }, shape));
+  add(`classifier,${shape.height}`, () => {
+    const { dropout, classes } = parameters;
+    const mix =
+      head.mix === undefined ? {} : { mix: { features: scaled(head.mix), activation: head.activation } };
+    return classifierBlock({ ...mix, dropout, classes }, shape);
+  });
   return list;
 }
 
