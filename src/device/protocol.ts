@@ -52,8 +52,8 @@ const standard: Protocol = {
   warmup: { minRuns: 10, minMs: 150, window: 5, tolerance: 0.03, maxMs: 3000 },
   sample: { minMs: 1, timerResolutions: 200 },
   round: { rewarmRuns: 3, minSamples: 13, minMs: 50, maxSamples: 400 },
-  rounds: { min: 5, max: 9, ciTarget: 0.01, maxModelMs: 20_000 },
-  sentinel: { every: 10, samples: 15, tolerance: 0.03, cooldownMs: 2000, maxRedo: 2 },
+  rounds: { min: 5, max: 7, ciTarget: 0.01, maxModelMs: 20_000 },
+  sentinel: { every: 10, samples: 15, tolerance: 0.03, cooldownMs: 1000, maxRedo: 2 },
   interleave: 24,
   timeoutMs: 120_000,
 };

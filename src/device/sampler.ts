@@ -161,7 +161,7 @@ interface Candidate {
 }
 
 /** Rounds that a job may do again, as a share of its rounds: on a machine that is never steady it must end all the same. */
-const REDONE_SHARE = 0.1;
+const REDONE_SHARE = 0.05;
 
 /** One job: the models of `ids` take turns until each is measured. */
 class Session {

@@ -89,6 +89,10 @@ export function within(value: number, reference: number, tolerance: number): boo
 
 /** The standard deviation of normal values over their median absolute deviation. */
 const DEVIATION_OVER_MAD = 1.4826;
+/** Fewer readings do not tell how far they scatter. */
+const FEW_READINGS = 8;
+/** What they may differ by, in tolerances. */
+const FEW_READINGS_TOLERANCES = 2;
 /** A machine whose readings scatter more than so many times the tolerance is not steady, whatever it usually does. */
 const MOST_TOLERANCES = 3;
 
@@ -98,7 +102,7 @@ const MOST_TOLERANCES = 3;
  * go. The deviation is a robust one, so a machine that was slower for less than half of the time widens nothing.
  */
 export function driftTolerance(readings: readonly number[], tolerance: number): number {
-  if (readings.length === 0) return tolerance;
+  if (readings.length < FEW_READINGS) return FEW_READINGS_TOLERANCES * tolerance;
   const values = [...readings];
   const scatter = (3 * DEVIATION_OVER_MAD * medianAbsoluteDeviation(values)) / median(values);
   return Math.min(Math.max(tolerance, scatter), MOST_TOLERANCES * tolerance);

@@ -182,7 +182,7 @@ function subnetTasks(request: FillRequest, table: MeasuredTable, sizes: readonly
 }
 
 /** Beside what is missing, so much is measured again at most: a machine that is never quiet must not measure for ever. */
-const REMEASURED_SHARE = 0.25;
+const REMEASURED_SHARE = 0.1;
 const REMEASURING_PASSES = 2;
 
 /** One call of `fillTable`. */

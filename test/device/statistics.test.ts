@@ -104,7 +104,7 @@ describe('driftTolerance', () => {
   };
 
   it("is the protocol's on a steady machine, and three deviations on one that is not", () => {
-    expect(driftTolerance([], 0.03)).toBe(0.03);
+    expect(driftTolerance([2, 2], 0.03)).toBe(0.06);
     expect(driftTolerance(readings(0.001), 0.03)).toBe(0.03);
     expect(driftTolerance(readings(0.02), 0.03)).toBeCloseTo(0.06, 2);
   });
