@@ -52,10 +52,13 @@ export interface SearchSpace {
 
 /** Throws RangeError naming the value, its position and the allowed ones. Values that depth switches off may be anything. */
 export function checkArchitecture(genes: readonly Gene[], arch: Architecture, spaceName: string): void {
-  for (const gene of genes.filter(({ list }) => list === 'imageSize' || list === 'd'))
-    checkGene(gene, arch, spaceName);
+  const counts = { imageSize: 0, d: 0, ks: 0, e: 0, w: 0 };
+  for (const gene of genes) {
+    counts[gene.list]++;
+    if (gene.list === 'imageSize' || gene.list === 'd') checkGene(gene, arch, spaceName);
+  }
   for (const list of ['d', 'ks', 'e', 'w'] as const) {
-    const wanted = genes.filter((gene) => gene.list === list).length;
+    const wanted = counts[list];
     const given = arch[list]?.length ?? 0;
     if (given !== wanted && !(list === 'ks' && wanted === 0)) {
       throw new RangeError(

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { AccuracyPredictor } from '../../src/accuracy/predictor.js';
 import type { Engine } from '../../src/engine/engine.js';
@@ -256,6 +257,21 @@ describe("objectives of one's own", () => {
     expect(quantity.chunk).toBe(1);
     expect(await quantity.evaluate([space.smallest])).toEqual([3]);
     expect(calls).toBe(1);
+  });
+
+  it('that are measured are sought by few evaluations, guided by a model of them', async () => {
+    const file = path('measured.mjs');
+    writeFileSync(
+      file,
+      `export const asked = [];
+      export const objective = { name: 'watts', unit: 'W', direction: 'minimize', measured: true,
+        evaluate: (archs) => { asked.push(archs.length); return archs.map(({ e, d }) => e[0] * d[0]); } };`,
+    );
+    const { strategy, evaluated } = await search({ objectives: [file], budget: 30 });
+    expect(strategy).toBe('linas');
+    expect(evaluated).toBe(30);
+    const { asked } = (await import(pathToFileURL(file).href)) as { asked: number[] };
+    expect(asked).toEqual(Array.from({ length: 30 }, () => 1));
   });
 
   it.each<[string, object, RegExp]>([
