@@ -98,6 +98,16 @@ export const providerOption = (): Option =>
 export const seedOption = (): Option =>
   new Option('--seed <n>', 'seed of everything random').default(0).argParser(integer('seed'));
 
+export const threadsOption = (): Option =>
+  new Option('--threads <n>', 'threads of an operator (default: all processors)').argParser(
+    integer('threads', 1),
+  );
+
+export const calibrationImagesOption = (): Option =>
+  new Option('--calibration-images <n>', 'training images for batch-norm statistics')
+    .default(2000)
+    .argParser(integer('calibration-images', 1));
+
 export const onCorruptOption = (standard: string): Option =>
   new Option(
     '--on-corrupt <action>',

@@ -5,6 +5,7 @@
  */
 import type { LatencyMeasurement } from '../device/measurement.js';
 import type { DeviceProfile } from '../device/profile.js';
+import type { Engine } from '../engine/engine.js';
 import { search, type SearchConstraints, type SearchSolution } from '../search/search.js';
 import type { BatchFunction } from '../search/quantity.js';
 import { toFile, type Architecture } from '../space/architecture.js';
@@ -37,6 +38,8 @@ export interface CellOptions {
   readonly predictLatencyMs: BatchFunction;
   readonly constraints: SearchConstraints | undefined;
   readonly strategy: string | undefined;
+  /** For strategies that fit networks of their own. */
+  readonly engine: Engine | undefined;
   readonly seed: number;
   /** Candidates of a search that are scored and measured. */
   readonly count: number;
@@ -150,6 +153,7 @@ export class Cell {
   /** The most accurate by prediction; undefined where only the limit that was asked for can be met. */
   private async propose(): Promise<readonly SearchSolution[] | undefined> {
     const { space, predictAccuracy, predictLatencyMs, constraints, strategy, seed, count } = this.options;
+    const { engine } = this.options;
     try {
       const { front } = await search({
         space,
@@ -158,6 +162,7 @@ export class Cell {
         constraints: { ...constraints, latencyMs: this.limitMs },
         seed,
         ...(strategy === undefined ? {} : { strategy }),
+        ...(engine === undefined ? {} : { engine }),
       });
       return [...front].sort((a, b) => b.accuracy - a.accuracy).slice(0, count);
     } catch (error) {

@@ -141,10 +141,10 @@ export const largestDifference = ({ paths }: Verification): number =>
   Math.max(...paths.map(({ maxAbsDifference }) => maxAbsDifference));
 
 /** What `bestBorrowed` asks of a chosen model. */
-interface Chosen extends Pick<
+type Chosen = Pick<
   SpecializedModel,
   'device' | 'maxLatencyMs' | 'validationTop1' | 'measuredTop1' | 'onDevices'
-> {}
+>;
 
 /** The most accurate (on validation images) of the models chosen for other devices that keeps `cell`'s limit on its device. */
 export function bestBorrowed(

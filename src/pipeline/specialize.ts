@@ -9,6 +9,7 @@ import type { Loader } from '../data/loader.js';
 import type { DeviceProfile } from '../device/profile.js';
 import type { Protocol } from '../device/protocol.js';
 import type { DeviceConnection } from '../device/transport.js';
+import type { Engine } from '../engine/engine.js';
 import { exportSubnet } from '../export/exportSubnet.js';
 import { evaluateLatency } from '../latency/evaluate.js';
 import { latencyFunction, type LatencyQuery } from '../latency/query.js';
@@ -56,6 +57,8 @@ export interface SpecializeRequest {
   /** Folder of the ONNX files, the journal and the result. */
   readonly folder: string;
   readonly strategy?: string;
+  /** For strategies that fit networks of their own. */
+  readonly engine?: Engine;
   readonly seed: number;
   /** Candidates that are scored and measured for every cell. Default 4. */
   readonly finalists?: number;
@@ -123,7 +126,8 @@ async function chooseAll(
   request: SpecializeRequest,
   finalists: Finalists,
 ): Promise<{ choices: Choice[]; infeasible: InfeasibleCell[] }> {
-  const { run, targets, logger, seed, strategy, constraints, finalists: count = FINALISTS } = request;
+  const { run, targets, logger, seed, strategy, engine, constraints } = request;
+  const { finalists: count = FINALISTS } = request;
   const { space } = run;
   // Every cell asks about the same space: each architecture is predicted once.
   const predictAccuracy = rememberByKey(space.genes, request.predictAccuracy);
@@ -143,6 +147,7 @@ async function chooseAll(
         predictLatencyMs,
         constraints,
         strategy,
+        engine,
         seed,
         count,
         finalists,

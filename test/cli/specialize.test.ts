@@ -12,7 +12,16 @@ const words = [
   'specialize',
   ...['--supernet', 'run', '--out', 'models', '--protocol', 'quick', '--strategy', 'random'],
   ...['--finalists', '1', '--calibration-images', '16'],
-  ...['--device', 'local-cpu', '--device', 'local-cpu-2t', '--max-latency-ms', '0.001', '--max-latency-ms', '50'],
+  ...[
+    '--device',
+    'local-cpu',
+    '--device',
+    'local-cpu-2t',
+    '--max-latency-ms',
+    '0.001',
+    '--max-latency-ms',
+    '50',
+  ],
 ];
 
 beforeAll(async () => {

@@ -5,6 +5,7 @@ import type { OnCorrupt } from '../../data/dataset.js';
 import type { EngineName, Provider } from '../../pipeline/engineName.js';
 import { formatRows } from '../console.js';
 import {
+  calibrationImagesOption,
   engineOption,
   integer,
   onCorruptOption,
@@ -12,6 +13,7 @@ import {
   providerOption,
   seedOption,
   skippedLine,
+  threadsOption,
   type Register,
 } from '../context.js';
 import { addProxies } from './accuracyProxies.js';
@@ -50,15 +52,10 @@ export const accuracy: Register = (program, context) => {
     .requiredOption('--supernet <run>', 'folder of a run')
     .requiredOption('--count <n>', 'distinct subnets wanted', integer('count', 1))
     .option('--data <data>', 'data set (default: the one the run was trained on)')
-    .option(
-      '--calibration-images <n>',
-      'training images for batch-norm statistics',
-      integer('calibration-images', 1),
-      2000,
-    )
+    .addOption(calibrationImagesOption())
     .addOption(engineOption())
     .addOption(providerOption())
-    .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
+    .addOption(threadsOption())
     .addOption(onCorruptOption('as in training, fail with --data'))
     .addOption(seedOption())
     .addHelpText('after', '\nExample: ofa accuracy sample --supernet runs/digits --count 250')

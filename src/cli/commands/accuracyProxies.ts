@@ -3,7 +3,14 @@ import type { OnCorrupt } from '../../data/dataset.js';
 import type { ProxyRanking } from '../../pipeline/proxies.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
-import { integer, onCorruptOption, seedOption, skippedLine, type CliContext } from '../context.js';
+import {
+  integer,
+  onCorruptOption,
+  seedOption,
+  skippedLine,
+  threadsOption,
+  type CliContext,
+} from '../context.js';
 
 interface ProxyOptions {
   readonly supernet: string;
@@ -39,7 +46,7 @@ export function addProxies(accuracy: Command, context: CliContext): void {
     .option('--data <data>', 'data set (default: the one the run was trained on)')
     .option('--images <n>', 'training images of the one batch', integer('images', 2), 64)
     .option('--again', 'compute also what the file holds already', false)
-    .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
+    .addOption(threadsOption())
     .addOption(onCorruptOption('as in training, fail with --data'))
     .addOption(seedOption())
     .addHelpText('after', '\nExample: ofa accuracy proxies --supernet runs/digits')

@@ -4,7 +4,7 @@ import type { Loss } from '../../accuracy/predictor.js';
 import type { TargetScale } from '../../accuracy/targets.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
-import { integer, type CliContext } from '../context.js';
+import { integer, threadsOption, type CliContext } from '../context.js';
 
 const BENCHMARKS = ['nas-bench-macro', 'nas-bench-201', 'accuracy'] as const;
 type Benchmark = (typeof BENCHMARKS)[number];
@@ -74,7 +74,7 @@ export function addBenchPredictors(bench: Command, context: CliContext): void {
       [100, 200, 400],
     )
     .option('--seeds <n>', 'draws of samples and weights that figures are means of', integer('seeds', 1), 5)
-    .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
+    .addOption(threadsOption())
     .addHelpText(
       'after',
       '\nExample: ofa bench predictors --on nas-bench-macro --data nas-bench-macro_cifar10.json --predictors ridge,gp',
@@ -92,16 +92,16 @@ export function addBenchPredictors(bench: Command, context: CliContext): void {
         },
         { accuracyPredictorByName, accuracyPredictors },
         { openRun, runFiles },
-        { createRuntime },
+        { withRuntime },
       ] = await Promise.all([
         import('../../pipeline/benchPredictors.js'),
         import('../../accuracy/predictors/index.js'),
         import('../../pipeline/run.js'),
-        import('../../pipeline/runtime.js'),
+        import('../../pipeline/withRun.js'),
       ]);
       const definitions = (options.predictors ?? [...accuracyPredictors.keys()]).map(accuracyPredictorByName);
-      const runtime = await createRuntime(options.threads === undefined ? {} : { threads: options.threads });
-      try {
+      const logger = await context.logger();
+      await withRuntime({ threads: options.threads }, async (runtime) => {
         const settings = {
           definitions,
           encodings:
@@ -111,7 +111,7 @@ export function addBenchPredictors(bench: Command, context: CliContext): void {
           sizes: options.samples,
           seeds: options.seeds,
           engine: runtime.inference,
-          logger: await context.logger(),
+          logger,
           signal: context.signal,
         };
         const compare = async () => {
@@ -127,8 +127,6 @@ export function addBenchPredictors(bench: Command, context: CliContext): void {
           const { header, lines } = comparisonTable(predictors);
           return formatRows(header, lines);
         });
-      } finally {
-        await runtime.dispose();
-      }
+      });
     });
 }

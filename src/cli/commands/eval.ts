@@ -2,12 +2,13 @@ import { Option, type Command } from 'commander';
 import type { OnCorrupt, Split } from '../../data/dataset.js';
 import type { EngineName, Provider } from '../../pipeline/engineName.js';
 import {
+  calibrationImagesOption,
   engineOption,
-  integer,
   onCorruptOption,
   percent,
   providerOption,
   skippedLine,
+  threadsOption,
   type Register,
 } from '../context.js';
 
@@ -37,15 +38,10 @@ export const evaluate: Register = (program, context) => {
         .default('validation'),
     )
     .option('--no-calibrate', "take the supernet's own batch-norm statistics")
-    .option(
-      '--calibration-images <n>',
-      'training images for batch-norm statistics',
-      integer('calibration-images', 1),
-      2000,
-    )
+    .addOption(calibrationImagesOption())
     .addOption(engineOption())
     .addOption(providerOption())
-    .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
+    .addOption(threadsOption())
     .addOption(onCorruptOption('as in training, fail with --data'))
     .addHelpText('after', '\nExample: ofa eval --supernet runs/digits --arch smallest --split test')
     .action(async (options: EvalOptions, self: Command) => {

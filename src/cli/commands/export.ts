@@ -5,7 +5,7 @@ import type { RangeMethod } from '../../export/int8/ranges.js';
 import type { Verification } from '../../export/verify.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
-import { integer, percent, type Register } from '../context.js';
+import { calibrationImagesOption, integer, percent, type Register } from '../context.js';
 
 interface ExportOptions {
   readonly supernet: string;
@@ -30,12 +30,7 @@ export const exportCommand: Register = (program, context) => {
     .requiredOption('--out <file>', 'the ONNX file')
     .option('--data <data>', 'data set to recalibrate on (default: the one the run was trained on)')
     .option('--batch <n>', 'images a run of the file', integer('batch', 1), 1)
-    .option(
-      '--calibration-images <n>',
-      'training images for batch-norm statistics',
-      integer('calibration-images', 1),
-      2000,
-    )
+    .addOption(calibrationImagesOption())
     .option('--no-calibrate', "take the supernet's own batch-norm statistics; needs no data set")
     .option('--int8', 'quantise to 8 bits, and compare accuracy, latency and size with the float file')
     .addOption(

@@ -4,6 +4,7 @@ import type { EngineName, Provider } from '../../pipeline/engineName.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
 import {
+  calibrationImagesOption,
   engineOption,
   integer,
   number,
@@ -12,6 +13,7 @@ import {
   providerOption,
   seedOption,
   skippedLine,
+  threadsOption,
   type Register,
 } from '../context.js';
 import { formatVerification } from './export.js';
@@ -52,15 +54,10 @@ export const finetune: Register = (program, context) => {
       0.01,
     )
     .option('--batch-size <n>', 'images a step', integer('batch-size', 1), 64)
-    .option(
-      '--calibration-images <n>',
-      'training images for batch-norm statistics',
-      integer('calibration-images', 1),
-      2000,
-    )
+    .addOption(calibrationImagesOption())
     .addOption(engineOption())
     .addOption(providerOption())
-    .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
+    .addOption(threadsOption())
     .option('--workers <n>', 'threads that prepare images (default: 1)', integer('workers'))
     .addOption(onCorruptOption('as in training, fail with --data'))
     .addOption(seedOption())

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { integer, number, seedOption, type Register } from '../context.js';
+import { number, seedOption, threadsOption, type Register } from '../context.js';
 import { formatModels } from '../specializationTables.js';
 
 interface QuickstartOptions {
@@ -19,7 +19,7 @@ export const quickstart: Register = (program, context) => {
     .option('--out <dir>', 'folder of everything it writes', 'quickstart')
     .option('--data <data>', 'another data set of 28x28 greyscale images in ten classes', 'mnist')
     .option('--effort <factor>', 'stretches training', number('effort', { above: 0 }), 1)
-    .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
+    .addOption(threadsOption())
     .addOption(seedOption())
     .addHelpText('after', '\nExample: ofa quickstart --out digits')
     .action(async (options: QuickstartOptions, self: Command) => {

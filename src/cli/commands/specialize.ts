@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { integer, number, seedOption, type Register } from '../context.js';
+import { calibrationImagesOption, integer, number, seedOption, type Register } from '../context.js';
 import { formatSpecialization } from '../specializationTables.js';
 
 interface SpecializeOptions {
@@ -32,15 +32,10 @@ export const specialize: Register = (program, context) => {
     .requiredOption('--max-latency-ms <ms...>', 'latency limits', limits)
     .requiredOption('--out <dir>', 'folder of the ONNX files')
     .option('--data <data>', 'data set (default: the one the run was trained on)')
-    .option('--strategy <name>', 'evolution, random or exhaustive')
+    .option('--strategy <name>', 'how networks are proposed (default: as in ofa search)')
     .option('--protocol <name>', 'standard, thorough or quick', 'standard')
     .option('--finalists <n>', 'candidates scored and measured for every cell', integer('finalists', 1), 4)
-    .option(
-      '--calibration-images <n>',
-      'training images for batch-norm statistics',
-      integer('calibration-images', 1),
-      2000,
-    )
+    .addOption(calibrationImagesOption())
     .addOption(seedOption())
     .addHelpText(
       'after',
@@ -86,12 +81,13 @@ export const specialize: Register = (program, context) => {
       const { data, calibrationImages, strategy, out: folder, seed, finalists } = options;
       await withRun(supernet, { data, calibrationImages, logger }, async ({ loader, runtime, evaluator }) => {
         const predictor = await openAccuracyPredictor(supernet, runtime.inference);
-        const result = await run({
+        const work = run({
           run: supernet,
           loader,
           evaluator,
           predictAccuracy: accuracyFunction(predictor),
           targets,
+          engine: runtime.inference,
           protocol,
           folder,
           seed,
@@ -100,7 +96,7 @@ export const specialize: Register = (program, context) => {
           signal: context.signal,
           ...(strategy === undefined ? {} : { strategy }),
         });
-        await predictor.dispose();
+        const result = await work.finally(() => predictor.dispose());
         const report = await writeSpecializationReport({ run: supernet, loader, targets, result, folder });
         context.result(
           self,

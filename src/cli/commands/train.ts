@@ -12,6 +12,7 @@ import {
   seedOption,
   skippedLine,
   spaceOverrides,
+  threadsOption,
   type Register,
   type SpaceOptions,
 } from '../context.js';
@@ -54,7 +55,7 @@ export const train: Register = (program, context) => {
     )
     .addOption(engineOption())
     .addOption(providerOption())
-    .option('--threads <n>', 'threads of an operator (default: all processors)', integer('threads', 1))
+    .addOption(threadsOption())
     .option('--workers <n>', 'threads that prepare images (default: 1)', integer('workers'))
     .option(
       '--validate-every <epochs>',
