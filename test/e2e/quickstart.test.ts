@@ -57,6 +57,7 @@ const summarySchema = z.looseObject({
       }),
     )
     .nonempty(),
+  seconds: z.number().positive(),
 });
 
 const settings = {
@@ -129,7 +130,13 @@ describe('quickstart', () => {
       Object.keys((await readTable(join(folder, 'latency-table.json'))).entries).sort();
     const table = await blocks();
     const accuracies = await readFile(join(folder, 'supernet', 'accuracy.jsonl'), 'utf8');
+    const first = await summary();
     await quickstart({ folder, settings, logger: silentLogger });
+    const second = await summary();
+    // Seconds are those of both calls, and training took none in the second.
+    expect(second.seconds).toBeGreaterThan(first.seconds);
+    expect(second.supernet.seconds).toBeGreaterThanOrEqual(first.supernet.seconds);
+    expect(second.supernet.seconds).toBeLessThan(second.seconds);
     expect(await readFile(join(folder, 'supernet', 'supernet.json'), 'utf8')).toBe(before);
     // What was measured at another speed of the machine may be measured again.
     expect(await blocks()).toEqual(table);
