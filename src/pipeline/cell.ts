@@ -55,6 +55,11 @@ export type Pool = Map<string, Finalist>;
 export const slowestMs = ({ measurement, again }: Finalist): number =>
   Math.max(measurement.latencyMs, again?.latencyMs ?? 0);
 
+/** More accurate, or as accurate and faster. */
+const isBetter = (a: Finalist, b: Finalist): boolean =>
+  a.validationTop1 > b.validationTop1 ||
+  (a.validationTop1 === b.validationTop1 && slowestMs(a) < slowestMs(b));
+
 export class Cell {
   /** Keys of what its own searches found. */
   private readonly proposed = new Set<string>();
@@ -74,15 +79,15 @@ export class Cell {
   }
 
   /**
-   * The most accurate network that keeps the limit, of all that were measured on the device; else the closest. Throws
-   * InfeasibleError where the limit is below any subnet, UserError where the device measures no candidate.
+   * The most accurate network that keeps the limit, of all that were measured on the device (of equals the fastest); else
+   * the closest. Throws InfeasibleError where the limit is below any subnet, UserError where the device measures no candidate.
    */
   async choose(): Promise<Finalist> {
     if (this.attempts === 0) await this.searchBelow();
     for (;;) {
       const measured = [...this.options.pool.values()];
       const within = measured.filter((finalist) => this.keeps(finalist));
-      if (within.length > 0) return within.reduce((a, b) => (b.validationTop1 > a.validationTop1 ? b : a));
+      if (within.length > 0) return within.reduce((a, b) => (isBetter(b, a) ? b : a));
       if (!(await this.searchBelow()))
         return measured.reduce((a, b) => (slowestMs(b) < slowestMs(a) ? b : a));
     }
