@@ -3,21 +3,18 @@
  *
  * One training step (forward, backward, update) of ten subnets of the OFA MobileNetV3 space, width 1.0, beside PyTorch's
  * in one run, taking turns. Ours includes slicing the weights and scattering the gradients into the full supernet; the
- * update is the same for all subnets, as the supernet's weights are all updated. Without PyTorch: ours alone.
+ * update is the same for all subnets, as the supernet's weights are all updated. Without PyTorch: ours alone. Beside each
+ * row: what its arithmetic and its memory traffic would take at the machine's measured peaks, which are printed too.
  */
 import { parseArgs } from 'node:util';
 import { createRuntime } from '../../src/pipeline/runtime.js';
-import { isDecayed, isTrainable } from '../../src/space/parameters.js';
 import { loadSpace } from '../../src/space/presets.js';
-import { SubnetChoices } from '../../src/supernet/choices.js';
-import { initialiseWeights, storedParameters, zeroTensors } from '../../src/supernet/weights.js';
-import { sgdStep } from '../../src/training/optimizer.js';
-import { labelTargets, mixTargets, softLabels } from '../../src/training/targets.js';
-import { createRandom } from '../../src/util/random.js';
-import { sizeOf, tensor, type Tensor } from '../../src/util/tensor.js';
+import { createBareStep } from './support/bareStep.js';
 import { describeMachine, geometricMean, median } from './support/machine.js';
+import { describePeaks, measurePeaks } from './support/peaks.js';
 import { peerSubnets } from './support/peerSubnets.js';
 import { startTorchPeer } from './support/torchPeer.js';
+import { describeShares, sharesOf, stepWork } from './support/work.js';
 
 const { values } = parseArgs({
   options: {
@@ -42,37 +39,17 @@ const [batch, size, classes, threads, repeat] = [
 const machine = describeMachine();
 const space = await loadSpace('ofa-mbv3', { classes, imageSizes: [size] });
 const runtime = await createRuntime({ threads });
+const peaks = await measurePeaks(runtime.inference);
+if (!values.json) console.log(describePeaks(peaks));
 const peer = await startTorchPeer(values.python, { batch, size, classes, threads, repeat });
 
-const random = createRandom(0, 'bench');
-const normal = (shape: readonly number[]): Tensor =>
-  tensor(
-    shape,
-    Float32Array.from({ length: sizeOf(shape) }, () => random.normal()),
-  );
-const images = normal([batch, 3, size, size]);
-const labels = Int32Array.from({ length: batch }, () => random.int(classes));
-const targets = mixTargets(1, labelTargets(labels, classes, 0.1), 1, softLabels(normal([batch, classes])));
-const weights = initialiseWeights(space, 0);
-const parameters = storedParameters(space).filter(({ role }) => isTrainable(role));
-const [gradients, velocity] = [zeroTensors(parameters), zeroTensors(parameters)];
-const decayed = new Set(parameters.filter(({ role }) => isDecayed(role)).map(({ name }) => name));
-
-const choices = SubnetChoices.of(space, space.genes, size);
+const bare = createBareStep(space, runtime, { batch, size });
 const rows = [];
 for (const { name, architecture } of peerSubnets(size).filter(
   ({ name }) => values.only === undefined || name === values.only,
 )) {
   const network = space.network(architecture);
-  const step = async (): Promise<number> => {
-    const start = performance.now();
-    await runtime.executor.step(weights, network, images, targets, gradients, {
-      partition: choices,
-      random,
-    });
-    sgdStep(weights, velocity, gradients, decayed, { learningRate: 1e-4, momentum: 0.9, weightDecay: 3e-5 });
-    return performance.now() - start;
-  };
+  const step = (): Promise<number> => bare.run(network);
   const firstMs = await step();
   await step();
   const times: number[] = [];
@@ -83,6 +60,7 @@ for (const { name, architecture } of peerSubnets(size).filter(
     channelsLast: await peer.measure({ work: 'step', format: 'channels_last', subnet: name }),
   };
   const best = torchMs && Math.min(torchMs.contiguous, torchMs.channelsLast);
+  const shares = sharesOf(stepWork(network, batch, bare.updated), peaks, oursMs);
   rows.push({
     subnet: name,
     oursMs,
@@ -90,13 +68,14 @@ for (const { name, architecture } of peerSubnets(size).filter(
     imagesPerSecond: (1000 * batch) / oursMs,
     torchMs,
     ratio: best && best / oursMs,
+    ...shares,
   });
   if (!values.json) {
     const theirs = torchMs
       ? `PyTorch ${torchMs.contiguous.toFixed(0)} / ${torchMs.channelsLast.toFixed(0)} ms (NCHW / channels_last)`
       : 'PyTorch not found';
     console.log(
-      `${name.padEnd(9)} ours ${oursMs.toFixed(0)} ms, ${((1000 * batch) / oursMs).toFixed(0)} images/s; ${theirs}${best ? `; speed ratio ${(best / oursMs).toFixed(2)}` : ''}`,
+      `${name.padEnd(9)} ours ${oursMs.toFixed(0)} ms, ${((1000 * batch) / oursMs).toFixed(0)} images/s; ${theirs}${best ? `; speed ratio ${(best / oursMs).toFixed(2)}` : ''}\n          ${describeShares(shares)}`,
     );
   }
 }
@@ -114,6 +93,7 @@ const report = {
   classes,
   threads,
   torch: peer?.version ?? null,
+  peaks,
   geomeanRatio,
   loadAfter: describeMachine().load,
   rows,
