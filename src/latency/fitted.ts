@@ -9,14 +9,31 @@ import { chooseLatencyPredictor, latencyPredictors } from './predictors.js';
 import type { SubnetRole } from './subnets.js';
 import { UserError } from '../util/errors.js';
 import type { ImportedTable } from './imported.js';
+import { steadyMs, usualSentinel } from './steady.js';
 import { tableEntry, tableSpace, type MeasuredTable, type QueriedTable } from './table.js';
 
-/** Measured subnets of one role. */
+/** How fast the machine of a table usually was; undefined where nobody knows. */
+function usualMsOf(table: QueriedTable | ImportedTable): number | undefined {
+  if (table.format === 'ofakit.imported-latency-table/1') return undefined;
+  return usualSentinel([...Object.values(table.entries), ...table.wholeSubnets]);
+}
+
+/** Measured subnets of one role, at the usual speed of the machine. */
 export function tableExamples(table: QueriedTable | ImportedTable, role: SubnetRole): LatencyExample[] {
   if (table.format === 'ofakit.imported-latency-table/1') return [];
+  const usualMs = usualMsOf(table);
   return table.wholeSubnets
     .filter((subnet) => subnet.role === role)
-    .map(({ architecture, latencyMs }) => ({ architecture: fromFile(architecture), latencyMs }));
+    .map((subnet) => ({
+      architecture: fromFile(subnet.architecture),
+      latencyMs: steadyMs(subnet, usualMs),
+    }));
+}
+
+/** Looks blocks up, at the usual speed of the machine; in networks of an image size. Throws as `tableEntry`. */
+export function blockLookup(table: QueriedTable | ImportedTable): (key: string, imageSize: number) => number {
+  const usualMs = usualMsOf(table);
+  return (key, imageSize) => steadyMs(tableEntry(table, key, imageSize), usualMs);
 }
 
 /** What predictors may know of a table: its blocks (if it has any), other devices, and its space. */
@@ -29,13 +46,14 @@ export function tableContext(
   return predictorContext({
     space,
     sources,
-    blockLatencyMs: (key, imageSize) => tableEntry(table, key, imageSize).latencyMs,
+    blockLatencyMs: blockLookup(table),
   });
 }
 
 /** Digest of all that a predictor of the table is fitted on. */
 function basis(table: QueriedTable): string {
-  const entries = Object.entries(table.entries).map(([key, { latencyMs }]) => [key, latencyMs]);
+  const usualMs = usualMsOf(table);
+  const entries = Object.entries(table.entries).map(([key, entry]) => [key, steadyMs(entry, usualMs)]);
   const parts = [entries.sort(), tableExamples(table, 'fit'), table.sources];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 }

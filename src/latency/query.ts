@@ -6,7 +6,7 @@ import { UserError } from '../util/errors.js';
 import { evaluateLatency, type LatencyErrors } from './evaluate.js';
 import { fitPredictor } from './crossValidation.js';
 import { lookUpBlocks } from './context.js';
-import { predictorOf, tableContext, tableExamples } from './fitted.js';
+import { blockLookup, predictorOf, tableContext, tableExamples } from './fitted.js';
 import type { LatencyPredictor } from './predictor.js';
 import { applicablePredictors, latencyPredictorByName } from './predictors.js';
 import type { ImportedTable } from './imported.js';
@@ -74,15 +74,12 @@ export class LatencyQuery<Table extends QueriedTable | ImportedTable = QueriedTa
    * UserError where the table lacks a block or the image size.
    */
   network(network: Network): LatencyAnswer {
-    const blocksMs = lookUpBlocks(
-      network,
-      (key, imageSize) => tableEntry(this.table, key, imageSize).latencyMs,
-    );
+    const blocksMs = lookUpBlocks(network, blockLookup(this.table));
     const latencyMs = blocksMs.reduce((sum, ms) => sum + ms, 0);
     return { latencyMs, intervalMs: null, method: 'table', device: this.table.device.name };
   }
 
-  /** A block's latency by key; see `tableEntry`, which gives all that a table has of it. */
+  /** A block's latency by key, as it was measured; see `tableEntry`, which gives all that a table has of it. */
   block(key: string, imageSize?: number): { readonly latencyMs: number } {
     return tableEntry(this.table, key, imageSize);
   }

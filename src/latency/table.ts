@@ -25,6 +25,7 @@ import {
   type ImportedAnswer,
   type ImportedTable,
 } from './imported.js';
+import type { Timed } from './steady.js';
 import { transferSourceSchema } from './transferSource.js';
 
 const wholeSubnetSchema = z.strictObject({
@@ -55,15 +56,18 @@ export const measuredTableSchema = z.strictObject({
 export type MeasuredTable = z.infer<typeof measuredTableSchema>;
 
 /** Looked at and passed on: a schema of objects would copy what it checks. */
-const timed = z.custom<{ readonly latencyMs: number }>(
-  (value) =>
-    typeof value === 'object' &&
-    value !== null &&
-    'latencyMs' in value &&
-    typeof value.latencyMs === 'number' &&
-    value.latencyMs > 0,
-  'must have a latencyMs above 0',
-);
+const timed = z.custom<Timed>(isTimed, 'must have a latencyMs above 0, and times of at least 0 beside it');
+
+function isTimed(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { latencyMs, sentinelMs = 0, contextMs = 0 } = value as Readonly<Record<string, unknown>>;
+  const others = [sentinelMs, contextMs];
+  return (
+    typeof latencyMs === 'number' &&
+    latencyMs > 0 &&
+    others.every((time) => typeof time === 'number' && time >= 0)
+  );
+}
 
 /** Of a measured table what queries need; the rest of it is let pass unread. */
 const queriedTableSchema = z.looseObject({
@@ -76,6 +80,7 @@ const queriedTableSchema = z.looseObject({
       architecture: architectureFileSchema,
       role: wholeSubnetSchema.shape.role,
       latencyMs: z.number().positive(),
+      sentinelMs: measurementSchema.shape.sentinelMs.optional(),
     }),
   ),
   sources: measuredTableSchema.shape.sources,
@@ -87,8 +92,8 @@ export interface QueriedTable {
   readonly format: 'ofakit.latency-table/1';
   readonly device: { readonly name: string };
   readonly space: SpaceFile;
-  readonly entries: Readonly<Record<string, { readonly latencyMs: number }>>;
-  readonly wholeSubnets: readonly Pick<MeasuredSubnet, 'architecture' | 'role' | 'latencyMs'>[];
+  readonly entries: Readonly<Record<string, Timed>>;
+  readonly wholeSubnets: readonly (Pick<MeasuredSubnet, 'architecture' | 'role'> & Timed)[];
   readonly sources: MeasuredTable['sources'];
   readonly predictor?: MeasuredTable['predictor'];
 }
@@ -261,16 +266,8 @@ export function measuredTable(table: LatencyTable, path = `of device "${table.de
  * Throws UserError for a block that was not measured: never 0, never a guess.
  */
 export function tableEntry(table: LatencyTable, key: string, imageSize?: number): BlockEntry | ImportedAnswer;
-export function tableEntry(
-  table: QueriedTable | ImportedTable,
-  key: string,
-  imageSize?: number,
-): { readonly latencyMs: number };
-export function tableEntry(
-  table: QueriedTable | ImportedTable,
-  key: string,
-  imageSize?: number,
-): { readonly latencyMs: number } {
+export function tableEntry(table: QueriedTable | ImportedTable, key: string, imageSize?: number): Timed;
+export function tableEntry(table: QueriedTable | ImportedTable, key: string, imageSize?: number): Timed {
   if (table.format === 'ofakit.imported-latency-table/1') return importedEntry(table, key, imageSize);
   const entry = Object.hasOwn(table.entries, key) ? table.entries[key] : undefined;
   if (entry !== undefined) return entry;
