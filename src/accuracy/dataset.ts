@@ -123,15 +123,21 @@ export interface SampleAccuraciesOptions {
   readonly space: SearchSpace;
   /** Distinct networks wanted. */
   readonly count: number;
-  /** Accuracy of a subnet of the supernet; must give the same for the same architecture. */
-  readonly evaluate: (architecture: Architecture) => Promise<AccuracyScore>;
+  /**
+   * Tells the accuracy of each subnet as it becomes known, in any order; must give the same for the same architecture. It may
+   * end early on `signal`.
+   */
+  readonly evaluateAll: (
+    architectures: readonly Architecture[],
+    tell: (index: number, score: AccuracyScore) => Promise<void>,
+  ) => Promise<void>;
   readonly file: string;
   readonly seed: number;
-  /** Name of the images that `evaluate` judges on. */
+  /** Name of the images that `evaluateAll` judges on. */
   readonly split: string;
   /** Of the supernet's weights: accuracies of other weights are another data set. */
   readonly weightsSha256: string;
-  /** How `evaluate` recalibrates batch norm: accuracies after another calibration are another data set. */
+  /** How `evaluateAll` recalibrates batch norm: accuracies after another calibration are another data set. */
   readonly calibration?: Calibration;
   readonly signal?: AbortSignal;
   readonly logger?: Logger;
@@ -146,7 +152,7 @@ export interface SampleAccuraciesOptions {
  * space has fewer networks; InterruptedError after the signal, when everything measured is in the file; RangeError for a score that is none.
  */
 export async function sampleAccuracies(options: SampleAccuraciesOptions): Promise<AccuracyRecord[]> {
-  const { space, count, evaluate, file, seed, split, weightsSha256, calibration, signal } = options;
+  const { space, count, evaluateAll, file, seed, split, weightsSha256, calibration, signal } = options;
   const { logger = silentLogger } = options;
   const networks = countNetworks(space.genes);
   if (!Number.isInteger(count) || count < 1 || BigInt(count) > networks) {
@@ -158,30 +164,39 @@ export async function sampleAccuracies(options: SampleAccuraciesOptions): Promis
   for (const record of present) requireSameOrigin(file, record, options);
   await dropTornLine(file);
   const known = new Map(present.map((record) => [architectureKey(space.genes, record.architecture), record]));
+  const wanted: { key: string; architecture: Architecture }[] = [];
+  for (const each of distinctArchitectures(space.genes, seed)) {
+    if (wanted.length === count) break;
+    wanted.push(each);
+  }
+  const missing = wanted.filter(({ key }) => !known.has(key));
   const progress = logger.progress('Accuracies', count);
-  const records: AccuracyRecord[] = [];
+  let done = count - missing.length;
+  progress.update(done);
+  const tell = async (index: number, told: AccuracyScore): Promise<void> => {
+    const { key, architecture } = missing[index]!;
+    const score = checkScore(told, architecture);
+    const origin = { seed, weightsSha256, ...(calibration === undefined ? {} : { calibration }) };
+    const record: AccuracyRecord = { architecture, split, ...score, ...origin };
+    await appendJsonLine(file, lineOf(record));
+    known.set(key, record);
+    progress.update(++done, `top-1 ${(100 * record.top1).toFixed(2)} %`);
+  };
   try {
-    for (const { key, architecture } of distinctArchitectures(space.genes, seed)) {
-      if (records.length === count) break;
-      let record = known.get(key);
-      if (record === undefined) {
-        if (signal?.aborted === true) {
-          throw new InterruptedError(
-            `Sampling accuracies was interrupted after ${records.length} of ${count}; run the same command again to go on`,
-          );
-        }
-        const score = checkScore(await evaluate(architecture), architecture);
-        const origin = { seed, weightsSha256, ...(calibration === undefined ? {} : { calibration }) };
-        record = { architecture, split, ...score, ...origin };
-        await appendJsonLine(file, lineOf(record));
-      }
-      records.push(record);
-      progress.update(records.length, `top-1 ${(100 * record.top1).toFixed(2)} %`);
-    }
+    if (missing.length > 0 && signal?.aborted !== true)
+      await evaluateAll(
+        missing.map(({ architecture }) => architecture),
+        tell,
+      );
   } finally {
     progress.stop();
   }
-  return records;
+  if (done < count) {
+    throw new InterruptedError(
+      `Sampling accuracies was interrupted after ${done} of ${count}; run the same command again to go on`,
+    );
+  }
+  return wanted.map(({ key }) => known.get(key)!);
 }
 
 function requireSameOrigin(

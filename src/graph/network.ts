@@ -272,17 +272,18 @@ export function backwardGraph(
   return b.build();
 }
 
-/**
- * The whole network in inference mode with its tensors as constants, by full name (`block.layer.suffix`). Input `input`
- * [N, C, H, W], output `logits` [N, classes].
- */
-export function inferenceGraph(
+type NamedTensors = ReadonlyMap<string, { readonly data: Float32Array; readonly shape: readonly number[] }>;
+
+/** Appends whole blocks with their tensors as constants, by full name. */
+function appendNetwork(
+  b: GraphBuilder,
   blocks: readonly BlockSpec[],
-  tensors: ReadonlyMap<string, { readonly data: Float32Array; readonly shape: readonly number[] }>,
+  tensors: NamedTensors,
   batch: number,
-): Graph {
-  const b = new GraphBuilder();
-  let x = b.input('input', imageOf(blocks[0]!, batch));
+  mode: Mode,
+): { readonly y: Value; readonly statistics: readonly (Statistics & { readonly block: string })[] } {
+  let y = b.input('input', imageOf(blocks[0]!, batch));
+  const statistics = [];
   for (const block of blocks) {
     const parameter = (name: string): Value => {
       const full = `${block.name}.${name}`;
@@ -290,8 +291,42 @@ export function inferenceGraph(
       if (tensor === undefined) throw new RangeError(`Cannot build the network: tensor "${full}" is missing`);
       return b.constant(full, tensor.shape, tensor.data);
     };
-    x = appendBlock(b, block, x, parameter, 'inference').y;
+    const result = appendBlock(b, block, y, parameter, mode);
+    statistics.push(...result.statistics.map((own) => ({ ...own, block: block.name })));
+    y = result.y;
   }
-  b.output('logits', x);
+  return { y, statistics };
+}
+
+/**
+ * The whole network in inference mode with its tensors as constants, by full name (`block.layer.suffix`). Input `input`
+ * [N, C, H, W], output `logits` [N, classes].
+ */
+export function inferenceGraph(
+  blocks: readonly BlockSpec[],
+  tensors: NamedTensors,
+  batch: number,
+): Graph {
+  const b = new GraphBuilder();
+  b.output('logits', appendNetwork(b, blocks, tensors, batch, 'inference').y);
+  return b.build();
+}
+
+/**
+ * What batch norm sees of a batch: input and constants as `inferenceGraph`, batch norm normalising with the batch's own
+ * statistics; outputs these, by the full names of `runningMean` and (biased) `runningVariance`. What no statistics
+ * depend on is left out.
+ */
+export function calibrationGraph(
+  blocks: readonly BlockSpec[],
+  tensors: NamedTensors,
+  batch: number,
+): Graph {
+  const b = new GraphBuilder();
+  const { statistics } = appendNetwork(b, blocks, tensors, batch, 'calibration');
+  for (const { block, layer, mean, variance } of statistics) {
+    b.output(`${block}.${layer}.runningMean`, mean);
+    b.output(`${block}.${layer}.runningVariance`, variance);
+  }
   return b.build();
 }

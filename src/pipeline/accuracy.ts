@@ -14,10 +14,14 @@ import { loadPredictor, savePredictor } from '../accuracy/predictorFile.js';
 import { accuracyPredictorByName } from '../accuracy/predictors/index.js';
 import type { Engine } from '../engine/engine.js';
 import type { Split } from '../data/dataset.js';
+import type { Architecture } from '../space/architecture.js';
 import type { SubnetEvaluator } from '../training/evaluator.js';
+import type { Score } from '../training/score.js';
 import { UserError } from '../util/errors.js';
 import { silentLogger, type Logger } from '../util/logger.js';
 import { runFiles, type SupernetRun } from './run.js';
+import type { Runtime } from './runtime.js';
+import { FEWEST_FOR_TRYING, openThroughput, plainThroughput } from './throughput.js';
 
 /** Shares of the images whose accuracy is kept: what evaluations on fewer images would have said. */
 const LEARNING_CURVE = [1 / 8, 1 / 4, 1 / 2];
@@ -25,6 +29,8 @@ const LEARNING_CURVE = [1 / 8, 1 / 4, 1 / 2];
 export interface SampleRequest {
   readonly run: SupernetRun;
   readonly evaluator: SubnetEvaluator;
+  /** Where it can open lanes, subnets are scored side by side. */
+  readonly runtime: Runtime;
   readonly count: number;
   readonly seed: number;
   readonly split?: Split;
@@ -33,20 +39,13 @@ export interface SampleRequest {
 }
 
 /** Goes on where an interrupted call ended. Throws as `sampleAccuracies`. */
-export function sampleRunAccuracies({
-  run,
-  evaluator,
-  count,
-  seed,
-  split = 'validation',
-  logger,
-  signal,
-}: SampleRequest): Promise<AccuracyRecord[]> {
+export function sampleRunAccuracies(request: SampleRequest): Promise<AccuracyRecord[]> {
+  const { run, evaluator, count, seed, split = 'validation', logger, signal } = request;
   const { calibrationImages, calibrationBatch, calibrationSeed } = evaluator.settings;
   return sampleAccuracies({
     space: run.space,
     count,
-    evaluate: (arch) => evaluator.evaluate(arch, split, { shares: LEARNING_CURVE }),
+    evaluateAll: (archs, tell) => evaluateTogether(request, archs, split, tell),
     file: runFiles(run.folder).accuracies,
     seed,
     split,
@@ -55,6 +54,29 @@ export function sampleRunAccuracies({
     logger,
     ...(signal === undefined ? {} : { signal }),
   });
+}
+
+/** As fast as this machine can, where there are enough subnets to find out how that is. */
+async function evaluateTogether(
+  { run, evaluator, runtime, logger, signal }: SampleRequest,
+  archs: readonly Architecture[],
+  split: Split,
+  tell: (index: number, score: Score) => Promise<void>,
+): Promise<void> {
+  const { settings } = evaluator;
+  const throughput =
+    archs.length < FEWEST_FOR_TRYING
+      ? plainThroughput(runtime, settings)
+      : await openThroughput({ run, runtime, settings, architecture: archs[0]!, logger });
+  try {
+    await evaluator.evaluateAll(archs, split, tell, {
+      shares: LEARNING_CURVE,
+      throughput,
+      ...(signal === undefined ? {} : { signal }),
+    });
+  } finally {
+    await throughput.close();
+  }
 }
 
 /** What `auto` tries, simple ones first: of those left out, ordinal and features alone tell less than these. */

@@ -34,7 +34,7 @@ export interface TrainingMemoryRequest {
 }
 
 /** What this process may use: the machine's memory, or its container's. */
-function machineBytes(): number {
+export function machineBytes(): number {
   const constrained = process.constrainedMemory();
   return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }

@@ -13,9 +13,12 @@ import {
   ProfiledSessions,
   providerSessions,
 } from '../engine/onnxruntime/sessions.js';
+import { WorkerSessions } from '../engine/onnxruntime/workerSessions.js';
+import type { LoweringTarget } from '../lowering/target.js';
 import type { StepProfiler } from '../training/profile.js';
 import { UserError } from '../util/errors.js';
 import { silentLogger, type Logger } from '../util/logger.js';
+import type { Lane, Lanes } from './lanes.js';
 
 export interface OnnxRuntimeEngineOptions {
   readonly threads?: number;
@@ -29,6 +32,8 @@ export interface OnnxRuntimeEngineOptions {
 export interface OnnxRuntimeEngines {
   readonly training: Engine;
   readonly inference: Engine;
+  /** Undefined off the processor. */
+  readonly lanes?: Lanes;
 }
 
 /** Throws UserError where the runtime does not load, or the provider cannot be used: it says what is missing. */
@@ -37,7 +42,21 @@ export async function openOnnxRuntime(options: OnnxRuntimeEngineOptions): Promis
   if (provider !== 'cpu') return openProvider(provider, threads, logger, profiler);
   const target = await defaultTarget(logger);
   const training = await profiledEngine({ threads, optimization: 'basic', target }, profiler);
-  return { training, inference: await createOnnxRuntimeEngine({ threads }) };
+  return {
+    training,
+    inference: await createOnnxRuntimeEngine({ threads }),
+    lanes: { threads, open: (own) => openLane(own, target) },
+  };
+}
+
+/** Engines in a thread of their own. Its sessions are released with it. */
+async function openLane(threads: number, target: LoweringTarget): Promise<Lane> {
+  const sessions = new WorkerSessions(await loadRuntime());
+  return {
+    training: await createOnnxRuntimeEngine({ threads, optimization: 'basic', target, sessions }),
+    inference: await createOnnxRuntimeEngine({ threads, sessions }),
+    close: () => sessions.close(),
+  };
 }
 
 /** With plain operators, as the blocked ones are the processor's. */
@@ -100,6 +119,6 @@ const closing = (engine: Engine, sessions: { close(): Promise<void> }): Engine =
 
 const named = (provider: Provider, engine: Engine): Engine => ({
   name: `${engine.name} on ${provider}`,
-  compile: (graph) => engine.compile(graph),
+  compile: (graph, own) => engine.compile(graph, own),
   dispose: () => engine.dispose(),
 });

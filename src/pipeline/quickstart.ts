@@ -107,7 +107,15 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
       const evaluator = createEvaluator(run, loader, runtime, evaluation);
       const { fit, heldOut } = settings.samples;
       logger.info(`3. Measuring the accuracy of ${fit + heldOut} random networks on validation images`);
-      await sampleRunAccuracies({ run, evaluator, count: fit + heldOut, seed, logger, ...interruptible });
+      await sampleRunAccuracies({
+        run,
+        evaluator,
+        runtime,
+        count: fit + heldOut,
+        seed,
+        logger,
+        ...interruptible,
+      });
       const accuracy = await fitAccuracy({
         run,
         engine: runtime.inference,

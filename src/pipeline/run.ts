@@ -99,8 +99,8 @@ export async function fittingLoader(
 export function createEvaluator(
   { space, weights }: Pick<SupernetRun, 'space' | 'weights'>,
   loader: Loader,
-  { executor, inference }: Runtime,
+  engines: Runtime,
   settings: Partial<EvaluationSettings> = {},
 ): SubnetEvaluator {
-  return new SubnetEvaluator({ space, weights, loader, executor, engine: inference, settings });
+  return new SubnetEvaluator({ space, weights, loader, engines, settings });
 }

@@ -8,6 +8,7 @@ import { UsageError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import type { EngineName, Provider } from './engineName.js';
 import { openOnnxRuntime } from './onnxRuntimeEngines.js';
+import type { Lanes } from './lanes.js';
 
 export interface Runtime {
   /** For programs that run often with other weights: training steps, calibration. */
@@ -16,6 +17,8 @@ export interface Runtime {
   readonly inference: Engine;
   readonly programs: ProgramCache;
   readonly executor: SubnetExecutor;
+  /** Undefined where there are none. */
+  readonly lanes?: Lanes;
   dispose(): Promise<void>;
 }
 
@@ -37,7 +40,7 @@ export interface RuntimeOptions {
   readonly logger?: Logger;
 }
 
-type Engines = Pick<Runtime, 'training' | 'inference'>;
+type Engines = Pick<Runtime, 'training' | 'inference' | 'lanes'>;
 
 const engines: Record<EngineName, (options: RuntimeOptions) => Promise<Engines>> = {
   onnxruntime: openOnnxRuntime,
@@ -56,7 +59,7 @@ const engines: Record<EngineName, (options: RuntimeOptions) => Promise<Engines>>
 /** Throws UserError where the engine does not load on this machine, or is not installed. */
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
   const { profiler } = options;
-  const { training, inference } = await engines[options.engine ?? 'onnxruntime'](options);
+  const { training, inference, lanes } = await engines[options.engine ?? 'onnxruntime'](options);
   const programs = new ProgramCache(
     profiler === undefined ? training : timedEngine(training, profiler.stopwatch),
     options.programBytes,
@@ -65,6 +68,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     training,
     inference,
     programs,
+    ...(lanes === undefined ? {} : { lanes }),
     executor: new SubnetExecutor(programs, profiler?.stopwatch),
     dispose: async () => {
       await programs.dispose();

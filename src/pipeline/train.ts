@@ -5,7 +5,7 @@ import type { Loader } from '../data/loader.js';
 import type { SearchSpace } from '../space/space.js';
 import type { SupernetWeights } from '../supernet/weights.js';
 import type { EvaluationSettings } from '../training/evaluator.js';
-import { StepProfiler, type TrainingProfile } from '../training/profile.js';
+import { StepProfiler, type StepObserver, type TrainingProfile } from '../training/profile.js';
 import type { Schedule } from '../training/schedule.js';
 import { trainSupernet, type TrainingOptions, type TrainingResult } from '../training/trainer.js';
 import type { Logger } from '../util/logger.js';
@@ -45,6 +45,10 @@ export interface TrainRequest extends TrainSettings {
   readonly onCorrupt?: OnCorrupt;
   /** Ends the call after this many steps, and a few before them that do not count, and says where their time went. */
   readonly profileSteps?: number;
+  /** Ends the call after this many steps, saved; the next call goes on. Not together with `profileSteps`. */
+  readonly maxSteps?: number;
+  /** Told where steps begin and end. */
+  readonly observer?: Pick<StepObserver, 'beginStep' | 'endStep'>;
   /** Bytes of memory to stay within; refused where that is not estimated to be possible. Default: most of the machine's. */
   readonly maxMemory?: number;
 }
@@ -67,9 +71,10 @@ const PROFILE_WARMUP_STEPS = 5;
  */
 export async function train(request: TrainRequest): Promise<TrainedSupernet> {
   const { space, schedule, seed, logger, engine, provider, threads, workers, profileSteps } = request;
-  const { evaluation, maxMemory } = request;
+  const { evaluation, maxMemory, observer } = request;
   const profiler =
     profileSteps === undefined ? undefined : new StepProfiler({ warmupSteps: PROFILE_WARMUP_STEPS });
+  const maxSteps = profileSteps === undefined ? request.maxSteps : PROFILE_WARMUP_STEPS + profileSteps;
   const source = typeof request.data === 'string' ? parseDatasetSpec(request.data) : request.data;
   const initial =
     request.init === undefined ? undefined : await openInitialWeights(space, request.init, seed);
@@ -107,13 +112,17 @@ export async function train(request: TrainRequest): Promise<TrainedSupernet> {
       wholeNetworks: memory.wholeNetworks,
       observer: {
         stopwatch: profiler?.stopwatch ?? idleStopwatch,
-        beginStep: () => profiler?.beginStep(),
+        beginStep: () => {
+          profiler?.beginStep();
+          observer?.beginStep();
+        },
         endStep: (phase) => {
           profiler?.endStep(phase);
           guard.check();
+          observer?.endStep(phase);
         },
       },
-      ...(profileSteps === undefined ? {} : { maxSteps: PROFILE_WARMUP_STEPS + profileSteps }),
+      ...(maxSteps === undefined ? {} : { maxSteps }),
     });
     const profile = await profiler?.finish(schedule.batchSize);
     const peak = peakMemoryBytes();

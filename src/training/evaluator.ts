@@ -7,27 +7,34 @@ import type { Batch } from '../data/batchSource.js';
 import type { Split } from '../data/dataset.js';
 import type { Loader } from '../data/loader.js';
 import type { Engine } from '../engine/engine.js';
+import type { Graph } from '../graph/graph.js';
 import { inferenceGraph } from '../graph/network.js';
 import { foldBatchNorm } from '../lowering/passes/foldBatchNorm.js';
 import type { Architecture } from '../space/architecture.js';
 import type { Network } from '../space/network.js';
 import type { SearchSpace } from '../space/space.js';
-import type { SubnetExecutor } from '../supernet/executor.js';
 import { extractSubnet, staticNetwork } from '../supernet/subnet.js';
 import type { SupernetWeights } from '../supernet/weights.js';
 import { UserError } from '../util/errors.js';
 import { sizeOf, tensor, type Tensor } from '../util/tensor.js';
-import { countCorrect, type Score } from './score.js';
+import { calibrateSubnet } from './calibration.js';
+import { ScoreSum, type Score } from './score.js';
+import { SharedBatches, type BatchReader } from './sharedBatches.js';
+
+/** What subnets run on; programs of one pair run one after the other. */
+export interface EvaluationEngines {
+  /** Runs what batch norm's statistics are taken from. */
+  readonly training: Engine;
+  /** Runs the folded network. */
+  readonly inference: Engine;
+}
 
 export interface EvaluatorOptions {
   readonly space: SearchSpace;
   /** Read at every call: a trainer may go on changing them. */
   readonly weights: SupernetWeights;
   readonly loader: Loader;
-  /** Runs training-mode forward passes. */
-  readonly executor: SubnetExecutor;
-  /** Runs the folded network. */
-  readonly engine: Engine;
+  readonly engines: EvaluationEngines;
   readonly settings?: Partial<EvaluationSettings>;
 }
 
@@ -52,6 +59,25 @@ export interface EvaluateOptions {
   readonly shares?: readonly number[];
 }
 
+/** How many subnets are scored together. Their scores do not depend on it. */
+export interface Throughput {
+  /** Subnets run on several side by side; where there are several, they read inputs from shared memory. */
+  readonly lanes: readonly EvaluationEngines[];
+  readonly evaluationBatch: number;
+}
+
+export interface EvaluateAllOptions {
+  /** As in `EvaluateOptions`. */
+  readonly shares?: readonly number[];
+  /** Default: one after the other, on the evaluator's own engines. */
+  readonly throughput?: Throughput;
+  /** Ends the call early; what was not told by then is lost. */
+  readonly signal?: AbortSignal;
+}
+
+/** Subnets of a lane that share a pass over images that do not fit into memory. */
+const SUBNETS_A_PASS = 4;
+
 export const DEFAULT_EVALUATION: EvaluationSettings = {
   calibrationImages: 2000,
   calibrationBatch: 200,
@@ -72,33 +98,12 @@ export class SubnetEvaluator {
 
   /** Recalibrated batch-norm statistics by full name. */
   async calibrate(arch: Architecture): Promise<Map<string, Tensor>> {
-    const { executor, weights, loader, space } = this.options;
-    const { calibrationImages, calibrationBatch, calibrationSeed } = this.settings;
+    const { engines, weights, space } = this.options;
     const network = space.network(arch);
-    const sums = new Map<string, Float64Array>();
-    let count = 0;
     const batches = this.cached(`calibration ${arch.imageSize}`, () =>
-      loader.calibrationBatches(calibrationImages, calibrationBatch, arch.imageSize, calibrationSeed),
+      this.calibrationBatches(arch.imageSize),
     );
-    for await (const { images } of batches) {
-      const size = images.shape[0]!;
-      const { statistics } = await executor.forward(weights, network, images, 'blocks');
-      for (const [name, { data }] of statistics) {
-        const sum = sums.get(name) ?? new Float64Array(data.length);
-        sums.set(name, sum);
-        data.forEach((v, i) => (sum[i]! += size * v));
-      }
-      count += size;
-    }
-    return new Map(
-      [...sums].map(([name, sum]) => [
-        name,
-        tensor(
-          [sum.length],
-          Float32Array.from(sum, (v) => v / count),
-        ),
-      ]),
-    );
+    return calibrateSubnet(network, extractSubnet(weights, network), batches, engines.training);
   }
 
   /**
@@ -120,40 +125,121 @@ export class SubnetEvaluator {
     split: Split,
     shares: readonly number[] = [],
   ): Promise<Score> {
-    const { engine, loader } = this.options;
-    const { evaluationBatch, limit } = this.settings;
+    const { evaluationBatch } = this.settings;
     const size = network.input.height;
-    const graph = foldBatchNorm(inferenceGraph(staticNetwork(network).blocks, tensors, evaluationBatch));
-    const program = await engine.compile(graph);
-    try {
-      const total = { top1: 0, top5: 0, loss: 0, count: 0 };
-      const soFar: { readonly top1: number; readonly count: number }[] = [];
-      const batches = this.cached(`${split} ${size}`, () =>
-        loader.evaluationBatches(split, size, evaluationBatch, limit),
-      );
-      for await (const { images, labels } of batches) {
-        const { logits } = await program.run({ input: padBatch(images, evaluationBatch) });
-        const part = countCorrect(logits!, labels);
-        total.top1 += part.top1;
-        total.top5 += part.top5;
-        total.loss += part.loss;
-        total.count += labels.length;
-        soFar.push({ top1: total.top1 / total.count, count: total.count });
+    const batches = this.cached(`${split} ${size}`, () =>
+      this.evaluationBatches(split, size, evaluationBatch),
+    );
+    const { inference } = this.options.engines;
+    return requireImages(
+      await runScore(network, tensors, batches, evaluationBatch, inference),
+      split,
+      shares,
+    );
+  }
+
+  /**
+   * Scores of many subnets, recalibrated, as `evaluate` gives them one by one; `tell` hears each when it is known, in any
+   * order, and is not called again before its promise settles. Subnets of one image size follow each other, and batches of a
+   * size are loaded once where `cacheBytes` hold them, else once for several subnets. Rejects as `evaluate`, and as `tell`
+   * does.
+   */
+  async evaluateAll(
+    archs: readonly Architecture[],
+    split: Split,
+    tell: (index: number, score: Score) => Promise<void>,
+    { shares = [], throughput = this.oneByOne, signal }: EvaluateAllOptions = {},
+  ): Promise<void> {
+    const { lanes, evaluationBatch } = throughput;
+    const { cacheBytes } = this.settings;
+    // Its batches come in shared memory, and of one size at a time.
+    this.batches.clear();
+    this.cachedBytes = 0;
+    const bySize = new Map<number, number[]>();
+    archs.forEach(({ imageSize }, i) => bySize.set(imageSize, [...(bySize.get(imageSize) ?? []), i]));
+    const place = lanes.length > 1 ? inSharedMemory : (batches: AsyncIterable<Batch>) => batches;
+    let telling: Promise<void> = Promise.resolve();
+    for (const [size, indices] of [...bySize].sort(([a], [b]) => a - b)) {
+      const fits = this.imageBytes(size, split) <= cacheBytes;
+      const together = fits ? indices.length : SUBNETS_A_PASS * lanes.length;
+      for (let start = 0; start < indices.length; start += together) {
+        const group = indices.slice(start, start + together);
+        const open = (batches: () => AsyncIterable<Batch>): SharedBatches =>
+          new SharedBatches(() => place(batches()), fits ? Infinity : cacheBytes / 2);
+        const calibration = open(() => this.calibrationBatches(size));
+        const evaluation = open(() => this.evaluationBatches(split, size, evaluationBatch));
+        let stopped = false;
+        const going = (): boolean => !stopped && signal?.aborted !== true;
+        const one = async (index: number, engines: EvaluationEngines): Promise<void> => {
+          const readers = [calibration.join(), evaluation.join()] as const;
+          try {
+            const score = await this.scoreOn(engines, archs[index]!, readers, evaluationBatch, going);
+            if (!going()) return;
+            telling = telling.then(() => tell(index, requireImages(score, split, shares)));
+            await telling;
+          } finally {
+            for (const reader of readers) reader.leave();
+          }
+        };
+        const next = group.values();
+        const slots = Array.from({ length: fits ? lanes.length : group.length }, async (_, slot) => {
+          try {
+            for (const index of next) {
+              if (!going()) return;
+              await one(index, lanes[slot % lanes.length]!);
+            }
+          } catch (error) {
+            stopped = true;
+            throw error;
+          }
+        });
+        const ended = await Promise.allSettled(slots);
+        await calibration.close();
+        await evaluation.close();
+        for (const each of ended) if (each.status === 'rejected') throw each.reason;
+        if (signal?.aborted === true) return;
       }
-      const { top1, top5, loss, count } = total;
-      if (count === 0)
-        throw new UserError(`Cannot score a subnet: at least one ${split} image is needed: there is none`);
-      const score = { top1: top1 / count, top5: top5 / count, loss: loss / count, count };
-      if (shares.length === 0) return score;
-      // After the first batch that reaches the share; `soFar` ends with all images.
-      const learningCurve = shares.map((at) => ({
-        at,
-        top1: soFar.find((part) => part.count >= at * count)!.top1,
-      }));
-      return { ...score, learningCurve };
-    } finally {
-      await program.dispose();
     }
+  }
+
+  private get oneByOne(): Throughput {
+    return { lanes: [this.options.engines], evaluationBatch: this.settings.evaluationBatch };
+  }
+
+  /** Stops between two batches when it is not `going` any more; then the result is worth nothing. */
+  private async scoreOn(
+    { training, inference }: EvaluationEngines,
+    arch: Architecture,
+    [calibration, evaluation]: readonly [BatchReader, BatchReader],
+    evaluationBatch: number,
+    going: () => boolean,
+  ): Promise<ScoreSum> {
+    const { weights, space } = this.options;
+    const network = space.network(arch);
+    const tensors = extractSubnet(weights, network);
+    const statistics = await calibrateSubnet(network, tensors, whilst(going, calibration.read()), training);
+    calibration.leave();
+    if (!going()) return new ScoreSum();
+    const calibrated = new Map([...tensors, ...statistics]);
+    return runScore(network, calibrated, whilst(going, evaluation.read()), evaluationBatch, inference);
+  }
+
+  private calibrationBatches(size: number): AsyncGenerator<Batch, void> {
+    const { calibrationImages, calibrationBatch, calibrationSeed } = this.settings;
+    return this.options.loader.calibrationBatches(calibrationImages, calibrationBatch, size, calibrationSeed);
+  }
+
+  private evaluationBatches(split: Split, size: number, batch: number): AsyncGenerator<Batch, void> {
+    return this.options.loader.evaluationBatches(split, size, batch, this.settings.limit);
+  }
+
+  /** Of all batches that a subnet of that size is scored with. */
+  private imageBytes(size: number, split: Split): number {
+    const { dataset } = this.options.loader;
+    const { calibrationImages, limit = Infinity } = this.settings;
+    const images =
+      Math.min(calibrationImages, dataset.splitSize('train')) + Math.min(limit, dataset.splitSize(split));
+    return 4 * images * dataset.imageChannels * size * size;
   }
 
   /** Yields batches, keeping them for the next call while there is room. */
@@ -176,6 +262,57 @@ export class SubnetEvaluator {
       this.batches.set(key, kept);
       this.cachedBytes += bytes;
     }
+  }
+}
+
+/** Runs the folded network over the batches. */
+async function runScore(
+  network: Network,
+  tensors: ReadonlyMap<string, Tensor>,
+  batches: AsyncIterable<Batch>,
+  evaluationBatch: number,
+  engine: Engine,
+): Promise<ScoreSum> {
+  const program = await engine.compile(foldedGraph(network, tensors, evaluationBatch), {
+    keepMemory: true,
+  });
+  try {
+    const sum = new ScoreSum();
+    for await (const { images, labels } of batches) {
+      const { logits } = await program.run({ input: padBatch(images, evaluationBatch) });
+      sum.add(logits!, labels);
+    }
+    return sum;
+  } finally {
+    await program.dispose();
+  }
+}
+
+/** What a stand-alone subnet is scored with: the network that would be exported. */
+export const foldedGraph = (network: Network, tensors: ReadonlyMap<string, Tensor>, batch: number): Graph =>
+  foldBatchNorm(inferenceGraph(staticNetwork(network).blocks, tensors, batch));
+
+function requireImages(sum: ScoreSum, split: Split, shares: readonly number[]): Score {
+  const score = sum.score(shares);
+  if (score === undefined)
+    throw new UserError(`Cannot score a subnet: at least one ${split} image is needed: there is none`);
+  return score;
+}
+
+async function* whilst<T>(going: () => boolean, items: AsyncIterable<T>): AsyncGenerator<T, void> {
+  for await (const item of items) {
+    if (!going()) return;
+    yield item;
+  }
+}
+
+/** Threads read it there without a copy. */
+async function* inSharedMemory(batches: AsyncIterable<Batch>): AsyncGenerator<Batch, void> {
+  for await (const batch of batches) {
+    const { shape, data } = batch.images;
+    const shared = new Float32Array(new SharedArrayBuffer(data.byteLength));
+    shared.set(data);
+    yield { ...batch, images: tensor(shape, shared) };
   }
 }
 

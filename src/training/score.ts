@@ -11,13 +11,16 @@ export interface Score {
   readonly learningCurve?: readonly { readonly at: number; readonly top1: number }[];
 }
 
-/** Sums over the first `labels.length` rows of logits [N, classes]. Among equal logits the lower class wins. */
-export function countCorrect(
+/**
+ * Of the first `labels.length` rows of logits [N, classes]: how many classes are before the label's, and the cross entropy.
+ * Among equal logits the lower class wins.
+ */
+function forEachRow(
   { shape, data }: Tensor,
   labels: Int32Array,
-): Omit<Score, 'count' | 'learningCurve'> {
+  tell: (better: number, loss: number) => void,
+): void {
   const classes = shape[1]!;
-  const sum = { top1: 0, top5: 0, loss: 0 };
   labels.forEach((label, row) => {
     const logits = data.subarray(row * classes, (row + 1) * classes);
     const own = logits[label]!;
@@ -30,9 +33,43 @@ export function countCorrect(
     }
     let total = 0;
     for (let i = 0; i < classes; i++) total += Math.exp(logits[i]! - top);
+    tell(better, Math.log(total) + top - own);
+  });
+}
+
+/** Sums over the first `labels.length` rows of logits [N, classes]. */
+export function countCorrect(logits: Tensor, labels: Int32Array): Omit<Score, 'count' | 'learningCurve'> {
+  const sum = { top1: 0, top5: 0, loss: 0 };
+  forEachRow(logits, labels, (better, loss) => {
     sum.top1 += Number(better < 1);
     sum.top5 += Number(better < 5);
-    sum.loss += Math.log(total) + top - own;
+    sum.loss += loss;
   });
   return sum;
+}
+
+/** Adds up batch by batch what it would be image by image: the bits do not depend on how images fall into batches. */
+export class ScoreSum {
+  private readonly hits: boolean[] = [];
+  private top5 = 0;
+  private loss = 0;
+
+  add(logits: Tensor, labels: Int32Array): void {
+    forEachRow(logits, labels, (better, loss) => {
+      this.hits.push(better < 1);
+      this.top5 += Number(better < 5);
+      this.loss += loss;
+    });
+  }
+
+  /** Undefined without images. `shares`, in (0, 1): of the images, rounded up, in the order in which they were added. */
+  score(shares: readonly number[] = []): Score | undefined {
+    const count = this.hits.length;
+    if (count === 0) return undefined;
+    const accuracy = (images: number): number =>
+      this.hits.slice(0, images).reduce((sum, hit) => sum + Number(hit), 0) / images;
+    const score = { top1: accuracy(count), top5: this.top5 / count, loss: this.loss / count, count };
+    if (shares.length === 0) return score;
+    return { ...score, learningCurve: shares.map((at) => ({ at, top1: accuracy(Math.ceil(at * count)) })) };
+  }
 }

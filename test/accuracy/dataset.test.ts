@@ -27,11 +27,23 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
+type EvaluateAll = Parameters<typeof sampleAccuracies>[0]['evaluateAll'];
+type Evaluate = (arch: Architecture) => Promise<AccuracyScore>;
+
+const oneByOne =
+  (evaluate: Evaluate, signal?: AbortSignal): EvaluateAll =>
+  async (archs, tell) => {
+    for (const [i, arch] of archs.entries()) {
+      if (signal?.aborted === true) return;
+      await tell(i, await evaluate(arch));
+    }
+  };
+
 const sample = (count: number, more: Partial<Parameters<typeof sampleAccuracies>[0]> = {}) =>
   sampleAccuracies({
     space,
     count,
-    evaluate: score,
+    evaluateAll: oneByOne(score),
     file,
     seed: 5,
     split: 'validation',
@@ -68,16 +80,16 @@ describe('sampleAccuracies', () => {
       if (++evaluations === 4) controller.abort();
       return score(arch);
     };
-    await expect(sample(12, { evaluate: counted, signal: controller.signal })).rejects.toThrow(
-      InterruptedError,
-    );
+    await expect(
+      sample(12, { evaluateAll: oneByOne(counted, controller.signal), signal: controller.signal }),
+    ).rejects.toThrow(InterruptedError);
     expect(evaluations).toBe(4);
     const part = await readFile(file);
     expect(part).toEqual(whole.subarray(0, part.length));
     // A kill in the middle of a write.
     await appendFile(file, whole.subarray(part.length, part.length + 30));
-    await sample(8, { evaluate: counted });
-    expect(await sample(12, { evaluate: counted })).toEqual(records);
+    await sample(8, { evaluateAll: oneByOne(counted) });
+    expect(await sample(12, { evaluateAll: oneByOne(counted) })).toEqual(records);
     expect(evaluations).toBe(12);
     expect(await readFile(file)).toEqual(whole);
   });
@@ -96,6 +108,16 @@ describe('sampleAccuracies', () => {
     expect(await readAccuracies(file, space)).toEqual(records);
   });
 
+  it('returns the list in its order, whatever order scores are told in', async () => {
+    const forwards = await sample(6);
+    await rm(file);
+    const backwards: EvaluateAll = async (archs, tell) => {
+      for (const [i, arch] of [...archs.entries()].reverse()) await tell(i, await score(arch));
+    };
+    expect(await sample(6, { evaluateAll: backwards })).toEqual(forwards);
+    expect(await readAccuracies(file, space)).toEqual([...forwards].reverse());
+  });
+
   it('starts over where the first line is torn', async () => {
     await sample(3);
     const whole = await readFile(file);
@@ -110,10 +132,10 @@ describe('sampleAccuracies', () => {
     const evaluated: string[] = [];
     const options = {
       space: small,
-      evaluate: (arch: Architecture) => {
+      evaluateAll: oneByOne((arch) => {
         evaluated.push(architectureKey(small.genes, arch));
         return Promise.resolve({ top1: 0.5, top5: 1, loss: 1, count: 1 });
-      },
+      }),
     };
     await sample(all - 1, options);
     expect((await sample(all, { ...options, seed: 6 })).length).toBe(all);
@@ -138,7 +160,9 @@ describe('sampleAccuracies', () => {
     { top1: 0.5, top5: 1, loss: Number.POSITIVE_INFINITY, count: 1 },
     { top1: 91, top5: 100, loss: 1, count: 1 },
   ])('does not record %o', async (bad) => {
-    await expect(sample(1, { evaluate: () => Promise.resolve(bad) })).rejects.toThrow(RangeError);
+    await expect(sample(1, { evaluateAll: oneByOne(() => Promise.resolve(bad)) })).rejects.toThrow(
+      RangeError,
+    );
     expect(await readAccuracies(file, space)).toEqual([]);
   });
 

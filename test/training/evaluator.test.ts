@@ -2,10 +2,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/data/batchSource.js';
 import type { Dataset, Split } from '../../src/data/dataset.js';
 import { createLoader, type Loader } from '../../src/data/loader.js';
+import type { Lane } from '../../src/pipeline/lanes.js';
 import type { Runtime } from '../../src/pipeline/runtime.js';
+import { sampleArchitecture } from '../../src/space/sampling.js';
 import { extractSubnet } from '../../src/supernet/subnet.js';
-import { SubnetEvaluator, type EvaluationSettings } from '../../src/training/evaluator.js';
+import {
+  SubnetEvaluator,
+  type EvaluateAllOptions,
+  type EvaluationSettings,
+} from '../../src/training/evaluator.js';
+import type { Score } from '../../src/training/score.js';
 import { UserError } from '../../src/util/errors.js';
+import { createRandom } from '../../src/util/random.js';
 import { naiveNetwork } from '../support/naiveNetwork.js';
 import { disturbedWeights } from '../support/supernets.js';
 import { announced, digits, tinySpace, twoThreads } from './support/runs.js';
@@ -30,13 +38,11 @@ afterAll(async () => {
 });
 
 function evaluator(settings: Partial<EvaluationSettings> = {}, from: Loader = loader): SubnetEvaluator {
-  const { executor, inference: engine } = runtime;
   return new SubnetEvaluator({
     space,
     weights,
     loader: from,
-    executor,
-    engine,
+    engines: runtime,
     settings: { ...SETTINGS, ...settings },
   });
 }
@@ -169,23 +175,21 @@ describe('evaluate', () => {
     const score = await subject.evaluate(arch, 'validation', { shares: [0.1, 0.5] });
     const limited = async (limit: number) =>
       (await evaluator({ evaluationBatch: 10, limit }).evaluate(arch, 'validation')).top1;
-    // Of 37 images: after the first batch, and after the second.
+    // Of 37 images, wherever batches end.
     expect(score.learningCurve).toEqual([
-      { at: 0.1, top1: await limited(10) },
-      { at: 0.5, top1: await limited(20) },
+      { at: 0.1, top1: await limited(4) },
+      { at: 0.5, top1: await limited(19) },
     ]);
     expect(await subject.evaluate(arch, 'validation')).not.toHaveProperty('learningCurve');
   });
 
   it('sees changes of the weights', async () => {
     const changing = new Map(weights);
-    const { executor, inference: engine } = runtime;
     const subject = new SubnetEvaluator({
       space,
       weights: changing,
       loader,
-      executor,
-      engine,
+      engines: runtime,
       settings: SETTINGS,
     });
     const before = await subject.evaluate(arch, 'validation');
@@ -230,5 +234,78 @@ describe('the cache of batches', () => {
     const test = await subject.evaluate(arch, 'test');
     expect(new Set([small.loss, large.loss, test.loss]).size).toBe(3);
     expect(large).toEqual(await evaluator().evaluate({ ...arch, imageSize: 12 }, 'validation'));
+  });
+});
+
+describe('evaluateAll', () => {
+  const archs = Array.from({ length: 9 }, (_, i) =>
+    sampleArchitecture(space.genes, createRandom('evaluateAll', i)),
+  );
+  const together = async (
+    subject: SubnetEvaluator,
+    options: EvaluateAllOptions = {},
+  ): Promise<Map<number, Score>> => {
+    const told = new Map<number, Score>();
+    let telling = false;
+    const tell = async (index: number, score: Score): Promise<void> => {
+      expect(telling).toBe(false);
+      telling = true;
+      await Promise.resolve();
+      expect(told.has(index)).toBe(false);
+      told.set(index, score);
+      telling = false;
+    };
+    await subject.evaluateAll(archs, 'validation', tell, { shares: [0.25], ...options });
+    return told;
+  };
+  const lanesOf = (count: number): Promise<Lane[]> =>
+    Promise.all(Array.from({ length: count }, () => runtime.lanes!.open(1)));
+
+  it.each([
+    ['one after the other', 0, 1e9],
+    ['one after the other, where images are loaded again and again', 0, 0],
+    ['side by side', 2, 1e9],
+    ['side by side, on batches that do not fit', 3, 10_000],
+  ])('gives the scores of evaluate: %s', async (_, count, cacheBytes) => {
+    const single = evaluator();
+    const lanes = await lanesOf(count);
+    try {
+      const throughput = { lanes: count === 0 ? [runtime] : lanes, evaluationBatch: count === 2 ? 7 : 16 };
+      const told = await together(evaluator({ cacheBytes }), { throughput });
+      expect([...told.keys()].sort()).toEqual([...archs.keys()]);
+      for (const [index, score] of told) {
+        const alone = await single.evaluate(archs[index]!, 'validation', { shares: [0.25] });
+        expect({ ...score, loss: 0 }).toEqual({ ...alone, loss: 0 });
+        expect(score.loss).toBeCloseTo(alone.loss, 5);
+      }
+    } finally {
+      for (const lane of lanes) await lane.close();
+    }
+  });
+
+  it('loads the images of a size once where they fit', async () => {
+    const { asked, watching } = watched();
+    await together(evaluator({ cacheBytes: 1e9 }, watching));
+    const sizes = new Set(archs.map(({ imageSize }) => imageSize)).size;
+    expect(asked.sort()).toEqual([
+      ...Array<string>(sizes).fill('calibration'),
+      ...Array<string>(sizes).fill('validation'),
+    ]);
+  });
+
+  it('stops on a signal, and passes on what fails', async () => {
+    const controller = new AbortController();
+    const heard: number[] = [];
+    const tell = (index: number): Promise<void> => {
+      heard.push(index);
+      controller.abort();
+      return Promise.resolve();
+    };
+    await evaluator().evaluateAll(archs, 'validation', tell, { signal: controller.signal });
+    expect(heard).toHaveLength(1);
+    const failing = (): Promise<void> => Promise.reject(new Error('the disk is full'));
+    await expect(evaluator().evaluateAll(archs, 'validation', failing)).rejects.toThrow('the disk is full');
+    const outside = [{ ...arch, imageSize: 9 }];
+    await expect(evaluator().evaluateAll(outside, 'test', tell)).rejects.toThrow(RangeError);
   });
 });

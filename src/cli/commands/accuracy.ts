@@ -66,10 +66,10 @@ export const accuracy: Register = (program, context) => {
         import('../../pipeline/withRun.js'),
       ]);
       const logger = await context.logger();
-      await withRun(options.supernet, { ...options, logger }, async ({ run, evaluator, loader }) => {
+      await withRun(options.supernet, { ...options, logger }, async ({ run, evaluator, runtime, loader }) => {
         const { count, seed } = options;
         const { signal } = context;
-        const records = await sampleRunAccuracies({ run, evaluator, count, seed, logger, signal });
+        const records = await sampleRunAccuracies({ run, evaluator, runtime, count, seed, logger, signal });
         const top1 = records.map((record) => record.top1);
         const document = {
           file: runFiles(run.folder).accuracies,

@@ -97,15 +97,8 @@ describe.each(cases)('$name', ({ space, whole }) => {
   it('scores a subnet as ONNX Runtime does', async () => {
     const settings = { calibrationImages: 24, calibrationBatch: 12, evaluationBatch: 24 };
     const [a, b] = await Promise.all(
-      [onnxRuntime, tensorFlow].map(({ executor, inference: engine }) =>
-        new SubnetEvaluator({
-          space,
-          weights: actual.weights,
-          loader,
-          executor,
-          engine,
-          settings,
-        }).evaluate(space.smallest, 'validation'),
+      [onnxRuntime, tensorFlow].map((engines) =>
+        new SubnetEvaluator({ space, weights: actual.weights, loader, engines, settings }).evaluate(space.smallest, 'validation'),
       ),
     );
     expect(b).toMatchObject({ top1: a!.top1, top5: a!.top5, count: a!.count });

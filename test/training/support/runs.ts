@@ -143,7 +143,7 @@ export async function runTiny(run: TinyRun): Promise<TrainingResult> {
   const { folder, runtime, dataset, workers = 0, beforeStep = () => undefined, training } = run;
   const { space = tinySpace(), schedule = tinySchedule(), seed = 7 } = training ?? {};
   const loader = await createLoader({ dataset, batchSize: schedule.batchSize, seed, workers });
-  const { executor, inference } = runtime;
+  const { executor } = runtime;
   const settings = { calibrationImages: 16, calibrationBatch: 8, evaluationBatch: 16, limit: 24 };
   try {
     return await trainSupernet({
@@ -162,8 +162,7 @@ export async function runTiny(run: TinyRun): Promise<TrainingResult> {
                 space,
                 weights,
                 loader,
-                executor,
-                engine: inference,
+                engines: runtime,
                 settings,
               });
               return (arch) => evaluator.evaluate(arch, 'validation');
