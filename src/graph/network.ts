@@ -302,11 +302,7 @@ function appendNetwork(
  * The whole network in inference mode with its tensors as constants, by full name (`block.layer.suffix`). Input `input`
  * [N, C, H, W], output `logits` [N, classes].
  */
-export function inferenceGraph(
-  blocks: readonly BlockSpec[],
-  tensors: NamedTensors,
-  batch: number,
-): Graph {
+export function inferenceGraph(blocks: readonly BlockSpec[], tensors: NamedTensors, batch: number): Graph {
   const b = new GraphBuilder();
   b.output('logits', appendNetwork(b, blocks, tensors, batch, 'inference').y);
   return b.build();
@@ -317,11 +313,7 @@ export function inferenceGraph(
  * statistics; outputs these, by the full names of `runningMean` and (biased) `runningVariance`. What no statistics
  * depend on is left out.
  */
-export function calibrationGraph(
-  blocks: readonly BlockSpec[],
-  tensors: NamedTensors,
-  batch: number,
-): Graph {
+export function calibrationGraph(blocks: readonly BlockSpec[], tensors: NamedTensors, batch: number): Graph {
   const b = new GraphBuilder();
   const { statistics } = appendNetwork(b, blocks, tensors, batch, 'calibration');
   for (const { block, layer, mean, variance } of statistics) {

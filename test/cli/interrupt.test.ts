@@ -56,7 +56,9 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C', () => {
       run: undefined,
       peakMemoryBytes: undefined, // of the process that printed it
     });
-    expect(printed(resumed)).toMatchObject({ weightsSha256: expect.stringMatching(/^[0-9a-f]{64}$/) as string });
+    expect(printed(resumed)).toMatchObject({
+      weightsSha256: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
+    });
     expect(printed(resumed)).toEqual(printed(straight));
     if (position.step > 0) expect(resumed.stderr).toContain(`Going on at step ${position.step} `);
 

@@ -96,7 +96,9 @@ describe('renderReport', () => {
   it('has every model on every device, and what specialising bought', () => {
     const { models } = fullReport();
     const section = page.slice(page.indexOf('id="devices"'), page.indexOf('id="latency"'));
-    const tables = section.match(/<table>[\s\S]*?<\/table>/g)!.map((text) => text.match(/<tr>[\s\S]*?<\/tr>/g)!);
+    const tables = section
+      .match(/<table>[\s\S]*?<\/table>/g)!
+      .map((text) => text.match(/<tr>[\s\S]*?<\/tr>/g)!);
     const [worth, finalists, matrix, bought] = tables.map((rows) => rows.slice(1));
     for (const [i, { device, maxLatencyMs, onDevices, borrowed, measuredTop1 }] of models.entries()) {
       const name = `${device}, ≤ ${formatLimit(maxLatencyMs)}`;

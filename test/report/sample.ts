@@ -91,7 +91,13 @@ export function fullReport(): ReportData {
         })),
         borrowed:
           device === 'phone' && i === 1
-            ? { device: 'local-cpu', maxLatencyMs: 0.1, measuredMs: 1, validationTop1: 0.9, measuredTop1: 0.9 }
+            ? {
+                device: 'local-cpu',
+                maxLatencyMs: 0.1,
+                measuredMs: 1,
+                validationTop1: 0.9,
+                measuredTop1: 0.9,
+              }
             : null,
       };
     });

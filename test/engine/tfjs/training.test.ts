@@ -98,7 +98,10 @@ describe.each(cases)('$name', ({ space, whole }) => {
     const settings = { calibrationImages: 24, calibrationBatch: 12, evaluationBatch: 24 };
     const [a, b] = await Promise.all(
       [onnxRuntime, tensorFlow].map((engines) =>
-        new SubnetEvaluator({ space, weights: actual.weights, loader, engines, settings }).evaluate(space.smallest, 'validation'),
+        new SubnetEvaluator({ space, weights: actual.weights, loader, engines, settings }).evaluate(
+          space.smallest,
+          'validation',
+        ),
       ),
     );
     expect(b).toMatchObject({ top1: a!.top1, top5: a!.top5, count: a!.count });
