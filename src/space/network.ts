@@ -171,5 +171,9 @@ export function layerOutput(layer: LayerSpec, input: ImageShape): ImageShape {
  * program.
  */
 export function blockSignature(block: BlockSpec): string {
-  return JSON.stringify({ ...block, name: undefined, key: undefined });
+  const known = signatures.get(block) ?? JSON.stringify({ ...block, name: undefined, key: undefined });
+  signatures.set(block, known);
+  return known;
 }
+/** Every training step asks for those of all its blocks; families build equal blocks once. */
+const signatures = new WeakMap<BlockSpec, string>();

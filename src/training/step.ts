@@ -7,10 +7,10 @@ import { layerOutput, type BlockSpec, type LayerSpec } from '../space/network.js
 import { architectureOf, type SearchSpace } from '../space/space.js';
 import type { SubnetChoices } from '../supernet/choices.js';
 import type { SubnetExecutor } from '../supernet/executor.js';
-import { setLeading, sliceLeading, type GradientSink } from '../supernet/slicing.js';
+import type { GradientSink } from '../supernet/slicing.js';
 import type { SupernetWeights } from '../supernet/weights.js';
 import { createRandom } from '../util/random.js';
-import { tensor, type Tensor } from '../util/tensor.js';
+import type { Tensor } from '../util/tensor.js';
 import { phaseLimits, type Phase } from './schedule.js';
 import { labelTargets, mixTargets, softLabels } from './targets.js';
 
@@ -100,16 +100,10 @@ function followStatistics(
   batch: number,
 ): void {
   const move = (name: string, momentum: number, factor: number): void => {
-    const full = weights.get(name)!;
-    const { data, shape } = statistics.get(name)!;
-    const old = sliceLeading(full, shape).data;
-    setLeading(
-      full,
-      tensor(
-        shape,
-        old.map((v, i) => (1 - momentum) * v + momentum * factor * data[i]!),
-      ),
-    );
+    const { data: running } = weights.get(name)!;
+    const { data } = statistics.get(name)!;
+    for (let i = 0; i < data.length; i++)
+      running[i] = (1 - momentum) * running[i]! + momentum * factor * data[i]!;
   };
   const walk = (layers: readonly LayerSpec[]): void => {
     let image = block.input;
