@@ -1,5 +1,5 @@
 /** The result of measuring one model on one device. Small, plain data. */
-import { mean, median, medianAbsoluteDeviation, min } from 'simple-statistics';
+import { mean, median, medianAbsoluteDeviation, min, quantile } from 'simple-statistics';
 import { z } from 'zod';
 import { earlyStoppingP90, halfWidth95, lag1Autocorrelation, outlierCounts } from './statistics.js';
 
@@ -27,6 +27,11 @@ export const measurementSchema = z.strictObject({
   /** By MLPerf's early-stopping rule over samples; null for fewer than 64. A sample is the mean of `repeats` runs. */
   p90Ms: z.number().nullable(),
   minMs: z.number(),
+  /**
+   * 5th percentile of the samples, of `undisturbedMs`: what the model takes while nothing shares its core. Absent in files
+   * of before this was measured.
+   */
+  quietMs: z.number().positive().optional(),
   meanMs: z.number(),
   madMs: z.number().nonnegative(),
   /** 95 %, from the rounds' medians; null for one round. */
@@ -43,6 +48,8 @@ export const measurementSchema = z.strictObject({
   firstRunMs: z.number().nonnegative(),
   /** The sentinel's median while this model was measured: how fast the machine was then. */
   sentinelMs: z.number().nonnegative(),
+  /** The 5th percentile of the sentinel's samples: how fast the machine was while nothing disturbed it. Absent likewise. */
+  quietSentinelMs: z.number().nonnegative().optional(),
   /** Rounds thrown away because the sentinel had moved. */
   redone: z.number().int().nonnegative(),
   flags: z.array(flagSchema),
@@ -69,6 +76,7 @@ export interface RawMeasurement {
   readonly warmupRuns: number;
   readonly firstRunMs: number;
   readonly sentinelMs: number;
+  readonly quietSentinelMs: number;
   readonly redone: number;
   readonly flags: readonly MeasurementFlag[];
   /** See `Bench.cpuOperators`. */
@@ -97,6 +105,11 @@ export function roundStatistics(
   return { median: median(medians), halfWidth: halfWidth95(medians) };
 }
 
+const QUIET_QUANTILE = 0.05;
+
+/** The time of a machine that nothing disturbs, from times of one that something may (decision 0020). */
+export const quietest = (times: readonly number[]): number => quantile([...times], QUIET_QUANTILE);
+
 /** Condenses raw samples. Throws RangeError where there are none. */
 export function summarize(raw: RawMeasurement): LatencyMeasurement {
   const samples = raw.rounds.flat();
@@ -105,7 +118,8 @@ export function summarize(raw: RawMeasurement): LatencyMeasurement {
   const { median: undisturbed, halfWidth } = roundStatistics(raw.rounds, raw.cpuBound);
   const { median: rawMs } = roundStatistics(raw.rounds, false);
   const net = (value: number): number => round6(value - raw.overheadMs);
-  const latencyMs = Math.max(net(undisturbed), round6(raw.resolutionMs), 1e-6);
+  const positive = (value: number): number => Math.max(net(value), round6(raw.resolutionMs), 1e-6);
+  const latencyMs = positive(undisturbed);
   const p90 = earlyStoppingP90(wall);
   const { mild, severe } = outlierCounts(wall);
   const cpu = samples.map(({ cpuMs }) => cpuMs).filter((value) => value !== undefined);
@@ -120,6 +134,7 @@ export function summarize(raw: RawMeasurement): LatencyMeasurement {
     overheadMs: round6(raw.overheadMs),
     p90Ms: p90 === null ? null : net(p90),
     minMs: net(min(wall)),
+    quietMs: positive(quietest(samples.map((sample) => undisturbedMs(sample, raw.cpuBound)))),
     meanMs: net(mean(wall)),
     madMs: round6(medianAbsoluteDeviation(wall)),
     ciMs: Number.isFinite(halfWidth) ? [net(undisturbed - halfWidth), net(undisturbed + halfWidth)] : null,
@@ -133,6 +148,7 @@ export function summarize(raw: RawMeasurement): LatencyMeasurement {
     warmupRuns: raw.warmupRuns,
     firstRunMs: round6(raw.firstRunMs),
     sentinelMs: round6(raw.sentinelMs),
+    quietSentinelMs: round6(raw.quietSentinelMs),
     redone: raw.redone,
     flags: [...flags].sort(),
     ...(operator === undefined ? {} : { cpuOperators: [operator, ...operators] }),

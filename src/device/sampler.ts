@@ -9,6 +9,7 @@ import { median } from 'simple-statistics';
 import { createRandom, type Random } from '../util/random.js';
 import {
   roundStatistics,
+  quietest,
   summarize,
   undisturbedMs,
   type LatencyMeasurement,
@@ -137,15 +138,15 @@ async function takeRound(subject: Subject, repeats: number, protocol: Protocol):
   return samples;
 }
 
-async function medianOf(
+async function takeSamples(
   subject: Subject,
   repeats: number,
   count: number,
   cpuBound: boolean,
-): Promise<number> {
+): Promise<number[]> {
   const samples: number[] = [];
   for (let i = 0; i < count; i++) samples.push(undisturbedMs(await takeSample(subject, repeats), cpuBound));
-  return median(samples);
+  return samples;
 }
 
 /** A model on its way through the rounds. */
@@ -155,7 +156,10 @@ interface Candidate {
   readonly warmup: Warmup;
   readonly repeats: number;
   readonly rounds: Sample[][];
+  /** The sentinel's median after each round. */
   readonly sentinelMs: number[];
+  /** How often the sentinel had been read before. */
+  readonly since: number;
   readonly flags: Set<MeasurementFlag>;
   redone: number;
 }
@@ -165,6 +169,9 @@ const REDONE_SHARE = 0.05;
 
 /** One job: the models of `ids` take turns until each is measured. */
 class Session {
+  /** Samples of each reading of the sentinel that counts. */
+  private readonly readings: (readonly number[])[] = [];
+  /** How fast the machine was by each of them, and by the first one. */
   private readonly sentinelHistory: number[] = [];
   private sentinelRepeats = 1;
   private overheadMs = 0;
@@ -186,10 +193,10 @@ class Session {
     const { bench, protocol } = this;
     const empty = await this.warmUp(bench.nullModel);
     const repeats = repeatsFor(empty.runMs, bench, protocol);
-    this.overheadMs = await medianOf(bench.nullModel, repeats, 21, bench.cpuBound);
+    this.overheadMs = median(await takeSamples(bench.nullModel, repeats, 21, bench.cpuBound));
     const sentinel = await this.warmUp(bench.sentinel);
     this.sentinelRepeats = repeatsFor(sentinel.runMs, bench, protocol);
-    this.sentinelHistory.push(await this.readSentinel());
+    this.sentinelHistory.push(quietest(await this.readSentinel()));
   }
 
   private warmUp(subject: Subject): Promise<Warmup> {
@@ -197,9 +204,9 @@ class Session {
     return warmUp(subject, protocol.warmup, bench.cpuBound, bench.timerResolutionMs);
   }
 
-  private readSentinel(): Promise<number> {
+  private readSentinel(): Promise<number[]> {
     const { bench, sentinelRepeats, protocol } = this;
-    return medianOf(bench.sentinel, sentinelRepeats, protocol.sentinel.samples, bench.cpuBound);
+    return takeSamples(bench.sentinel, sentinelRepeats, protocol.sentinel.samples, bench.cpuBound);
   }
 
   /** Calls `work`; what it throws is the model's failure and nobody else's. */
@@ -222,7 +229,17 @@ class Session {
       const warmup = await this.warmUp(subject);
       const repeats = repeatsFor(warmup.runMs, bench, protocol);
       const flags = new Set<MeasurementFlag>(warmup.stable ? [] : ['unstableWarmup']);
-      return { id, subject, warmup, repeats, rounds: [], sentinelMs: [], flags, redone: 0 };
+      return {
+        id,
+        subject,
+        warmup,
+        repeats,
+        rounds: [],
+        sentinelMs: [],
+        since: this.readings.length,
+        flags,
+        redone: 0,
+      };
     });
   }
 
@@ -244,15 +261,17 @@ class Session {
         taken.push({ candidate, samples });
         this.events.onRound?.(candidate.id, median(samples.map(({ wallMs }) => wallMs)));
       }
-      const reading = await this.readSentinel();
+      const sentinel = await this.readSentinel();
+      const reading = quietest(sentinel);
       const { sentinelHistory: history } = this;
       const steady = within(reading, median(history), driftTolerance(history, tolerance));
       const patience = this.redone < maxRedo + REDONE_SHARE * this.stretches;
       if (steady || redo >= maxRedo || !patience) {
         history.push(reading);
+        this.readings.push(sentinel);
         for (const { candidate, samples } of taken) {
           candidate.rounds.push(samples);
-          candidate.sentinelMs.push(reading);
+          candidate.sentinelMs.push(median([...sentinel]));
           if (!steady) candidate.flags.add('drift');
         }
         return taken.map(({ candidate }) => candidate);
@@ -290,7 +309,7 @@ class Session {
   }
 
   private async report(candidate: Candidate): Promise<void> {
-    const { id, rounds, repeats, warmup, sentinelMs, redone, flags } = candidate;
+    const { id, rounds, repeats, warmup, sentinelMs, since, redone, flags } = candidate;
     const measurement = summarize({
       rounds,
       repeats,
@@ -300,6 +319,8 @@ class Session {
       warmupRuns: warmup.runs,
       firstRunMs: warmup.firstRunMs,
       sentinelMs: median(sentinelMs),
+      // Also from the readings after other models' rounds: clocks change slowly, and few samples are of quiet moments.
+      quietSentinelMs: quietest(this.readings.slice(since).flat()),
       redone,
       flags: [...flags],
       cpuOperators: this.bench.cpuOperators?.(id) ?? [],

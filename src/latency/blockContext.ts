@@ -14,6 +14,8 @@ export const blockEntrySchema = z.strictObject({
   ...measurementSchema.shape,
   /** Of the layers around the block, in ms; absent for a block that was timed alone. */
   contextMs: z.number().nonnegative().optional(),
+  /** Likewise of `quietMs`. */
+  contextQuietMs: z.number().nonnegative().optional(),
 });
 export type BlockEntry = z.infer<typeof blockEntrySchema>;
 
@@ -80,13 +82,18 @@ export function blockInContext(block: BlockSpec, inputChannels: number): BlockSp
 export const contextAlone = (shape: ImageShape): BlockSpec[] => [before(shape), after(shape)];
 
 /** A block's own part of what was measured with its context around it. Flagged where there is hardly any. */
-export function withoutContext(measured: LatencyMeasurement, contextMs: number): BlockEntry {
+export function withoutContext(
+  measured: LatencyMeasurement,
+  context: Pick<LatencyMeasurement, 'latencyMs' | 'quietMs'>,
+): BlockEntry {
+  const { latencyMs: contextMs, quietMs: contextQuietMs } = context;
   const own = (value: number): number => Math.round((value - contextMs) * 1e6) / 1e6;
   const { latencyMs, p90Ms, minMs, meanMs, ciMs, flags } = measured;
   const rest = own(latencyMs);
   const hidden = rest < 0.1 * contextMs && !flags.includes('belowOverhead');
+  const { quietMs, ...others } = measured;
   return {
-    ...measured,
+    ...others,
     latencyMs: Math.max(rest, 1e-6),
     p90Ms: p90Ms === null ? null : own(p90Ms),
     minMs: own(minMs),
@@ -94,5 +101,8 @@ export function withoutContext(measured: LatencyMeasurement, contextMs: number):
     ciMs: ciMs === null ? null : [own(ciMs[0]), own(ciMs[1])],
     flags: hidden ? [...flags, 'belowOverhead' as const].sort() : flags,
     contextMs,
+    ...(quietMs === undefined || contextQuietMs === undefined
+      ? {}
+      : { quietMs: Math.max(Math.round((quietMs - contextQuietMs) * 1e6) / 1e6, 1e-6), contextQuietMs }),
   };
 }

@@ -6,21 +6,25 @@ import { median } from 'simple-statistics';
 import type { LatencyMeasurement } from '../device/measurement.js';
 import { within } from '../device/statistics.js';
 
-type Drifting = Pick<LatencyMeasurement, 'sentinelMs' | 'flags'>;
+type Drifting = Pick<LatencyMeasurement, 'sentinelMs' | 'quietSentinelMs' | 'flags'>;
+
+/** How fast the machine was: the fixed model's time in ms, where it is known of a machine that nothing disturbs. */
+export const speedOf = ({ sentinelMs, quietSentinelMs }: Omit<Drifting, 'flags'>): number =>
+  quietSentinelMs ?? sentinelMs;
 
 /** How fast the machine mostly was: median of the fixed model's times in ms. Throws Error for an empty list. */
 export function usualSentinelMs(measurements: readonly Drifting[]): number {
-  return median(measurements.map(({ sentinelMs }) => sentinelMs));
+  return median(measurements.map(speedOf));
 }
 
 /** Whether a result was flagged when it was taken, or is of a machine that was faster or slower than `usualMs` by over `tolerance`. */
-export function hasDrifted({ sentinelMs, flags }: Drifting, usualMs: number, tolerance: number): boolean {
-  return flags.includes('drift') || !within(sentinelMs, usualMs, tolerance);
+export function hasDrifted(measurement: Drifting, usualMs: number, tolerance: number): boolean {
+  return measurement.flags.includes('drift') || !within(speedOf(measurement), usualMs, tolerance);
 }
 
 /** Distance from the usual machine, as a share. */
-export const driftOf = ({ sentinelMs }: Drifting, usualMs: number): number =>
-  Math.abs(sentinelMs / usualMs - 1);
+export const driftOf = (measurement: Drifting, usualMs: number): number =>
+  Math.abs(speedOf(measurement) / usualMs - 1);
 
 /** Which of two results of the same model to keep: one without drift, else the nearer to the usual machine; of equals the first. */
 export function steadier<T extends Drifting>(old: T, fresh: T, usualMs: number, tolerance: number): T {

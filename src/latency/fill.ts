@@ -15,7 +15,7 @@ import { silentLogger, type Logger } from '../util/logger.js';
 import { createRandom } from '../util/random.js';
 import { isFirst, shapeKey, withoutContext } from './blockContext.js';
 import { distinctBlocks } from './blocks.js';
-import { driftOf, flagged, hasDrifted, steadier, usualSentinelMs } from './drift.js';
+import { driftOf, flagged, hasDrifted, speedOf, steadier, usualSentinelMs } from './drift.js';
 import { keepPredictor, tableContext } from './fitted.js';
 import { blockInContextModel, contextModel, randomNetworkModel } from './models.js';
 import { chooseInformativeSubnets, chooseSubnets, type SubnetRole, type WholeSubnet } from './subnets.js';
@@ -125,7 +125,7 @@ function blockTasks(
       current: ({ entries }) => (Object.hasOwn(entries, block.key) ? entries[block.key] : undefined),
       keep: ({ entries, contexts }, measurement) => {
         entries[block.key] = hasContext(block, request, models)
-          ? withoutContext(measurement, contexts[shapeKey(block.input)]!.latencyMs)
+          ? withoutContext(measurement, contexts[shapeKey(block.input)]!)
           : measurement;
       },
     }));
@@ -232,10 +232,7 @@ class Filling {
   }
 
   private driftTolerance(results: readonly LatencyMeasurement[]): number {
-    return driftTolerance(
-      results.map(({ sentinelMs }) => sentinelMs),
-      this.request.protocol.sentinel.tolerance,
-    );
+    return driftTolerance(results.map(speedOf), this.request.protocol.sentinel.tolerance);
   }
 
   /** What has drifted, the worst first. */

@@ -9,31 +9,31 @@ import { chooseLatencyPredictor, latencyPredictors } from './predictors.js';
 import type { SubnetRole } from './subnets.js';
 import { UserError } from '../util/errors.js';
 import type { ImportedTable } from './imported.js';
-import { steadyMs, usualSentinel } from './steady.js';
+import { steadyMs, usualSpeed, type UsualSpeed } from './steady.js';
 import { tableEntry, tableSpace, type MeasuredTable, type QueriedTable } from './table.js';
 
 /** How fast the machine of a table usually was; undefined where nobody knows. */
-function usualMsOf(table: QueriedTable | ImportedTable): number | undefined {
+function usualSpeedOf(table: QueriedTable | ImportedTable): UsualSpeed | undefined {
   if (table.format === 'ofakit.imported-latency-table/1') return undefined;
-  return usualSentinel([...Object.values(table.entries), ...table.wholeSubnets]);
+  return usualSpeed([...Object.values(table.entries), ...table.wholeSubnets]);
 }
 
 /** Measured subnets of one role, at the usual speed of the machine. */
 export function tableExamples(table: QueriedTable | ImportedTable, role: SubnetRole): LatencyExample[] {
   if (table.format === 'ofakit.imported-latency-table/1') return [];
-  const usualMs = usualMsOf(table);
+  const usual = usualSpeedOf(table);
   return table.wholeSubnets
     .filter((subnet) => subnet.role === role)
     .map((subnet) => ({
       architecture: fromFile(subnet.architecture),
-      latencyMs: steadyMs(subnet, usualMs),
+      latencyMs: steadyMs(subnet, usual),
     }));
 }
 
 /** Looks blocks up, at the usual speed of the machine; in networks of an image size. Throws as `tableEntry`. */
 export function blockLookup(table: QueriedTable | ImportedTable): (key: string, imageSize: number) => number {
-  const usualMs = usualMsOf(table);
-  return (key, imageSize) => steadyMs(tableEntry(table, key, imageSize), usualMs);
+  const usual = usualSpeedOf(table);
+  return (key, imageSize) => steadyMs(tableEntry(table, key, imageSize), usual);
 }
 
 /** What predictors may know of a table: its blocks (if it has any), other devices, and its space. */
@@ -52,8 +52,8 @@ export function tableContext(
 
 /** Digest of all that a predictor of the table is fitted on. */
 function basis(table: QueriedTable): string {
-  const usualMs = usualMsOf(table);
-  const entries = Object.entries(table.entries).map(([key, entry]) => [key, steadyMs(entry, usualMs)]);
+  const usual = usualSpeedOf(table);
+  const entries = Object.entries(table.entries).map(([key, entry]) => [key, steadyMs(entry, usual)]);
   const parts = [entries.sort(), tableExamples(table, 'fit'), table.sources];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 }

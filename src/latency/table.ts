@@ -58,10 +58,13 @@ export type MeasuredTable = z.infer<typeof measuredTableSchema>;
 /** Looked at and passed on: a schema of objects would copy what it checks. */
 const timed = z.custom<Timed>(isTimed, 'must have a latencyMs above 0, and times of at least 0 beside it');
 
+const TIMES_BESIDE = ['sentinelMs', 'contextMs', 'quietMs', 'quietSentinelMs', 'contextQuietMs'] as const;
+
 function isTimed(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
-  const { latencyMs, sentinelMs = 0, contextMs = 0 } = value as Readonly<Record<string, unknown>>;
-  const others = [sentinelMs, contextMs];
+  const times = value as Readonly<Record<string, unknown>>;
+  const { latencyMs } = times;
+  const others = TIMES_BESIDE.map((name) => times[name] ?? 0);
   return (
     typeof latencyMs === 'number' &&
     latencyMs > 0 &&
@@ -81,6 +84,8 @@ const queriedTableSchema = z.looseObject({
       role: wholeSubnetSchema.shape.role,
       latencyMs: z.number().positive(),
       sentinelMs: measurementSchema.shape.sentinelMs.optional(),
+      quietMs: measurementSchema.shape.quietMs,
+      quietSentinelMs: measurementSchema.shape.quietSentinelMs,
     }),
   ),
   sources: measuredTableSchema.shape.sources,

@@ -239,6 +239,18 @@ describe('sampleModels', () => {
     expect(results.get('a')).toMatchObject({ latencyMs: 3, cpuPerWall: 0.2, flags: [] });
   });
 
+  it('keeps what a model takes while nothing disturbs it, however much of the time something does', async () => {
+    // A neighbour on the same core: 40 runs slower by a fifth, 20 not.
+    const noisy =
+      (ms: number): Trace =>
+      (run) =>
+        run % 60 < 40 ? 1.2 * ms : ms;
+    const bench = new ReplayBench(new Map([['a', noisy(3)]]), (_, run) => noisy(2)(run));
+    const { results } = await replay(bench, ['a'], plainProtocol());
+    expect(results.get('a')!.latencyMs).toBeCloseTo(3.6, 6);
+    expect(results.get('a')).toMatchObject({ quietMs: 3, quietSentinelMs: 2 });
+  });
+
   it('refuses a bench whose clock gives no numbers', async () => {
     const bench = new ReplayBench(new Map([['a', (run) => [1, 2, 3][run] ?? Number.NaN]]));
     const { failures } = await replay(bench, ['a'], plainProtocol());

@@ -72,9 +72,11 @@ describe('contexts', () => {
     expect(new Set(Object.keys(table.contexts))).toEqual(contexts);
     expect(measured).toBe(blocks.length + contexts.size + 6);
     for (const block of blocks) {
-      const { latencyMs, rawMs, contextMs, minMs } = table.entries[block.key]!;
+      const { latencyMs, rawMs, contextMs, minMs, quietMs, contextQuietMs } = table.entries[block.key]!;
       expect(latencyMs).toBeCloseTo(blockTruthMs(block), 5);
       expect(minMs).toBeCloseTo(latencyMs, 5);
+      expect(quietMs).toBeCloseTo(latencyMs, 5);
+      expect(contextQuietMs).toBe(contextMs);
       expect(contextMs).toBe(block.input.channels === 1 ? undefined : 0.5);
       expect(rawMs).toBeCloseTo(latencyMs + (contextMs ?? 0), 5);
     }
@@ -101,9 +103,14 @@ describe('contexts', () => {
   it('leave a latency above 0, flagged, where they are all there is', async () => {
     const { table } = await fillTable(fillRequest(newPath()));
     const [entry] = Object.values(table.entries);
-    const rest = withoutContext(entry!, 2 * entry!.latencyMs);
+    const rest = withoutContext(entry!, { latencyMs: 2 * entry!.latencyMs, quietMs: 2 * entry!.quietMs! });
     expect(rest.latencyMs).toBeGreaterThan(0);
+    expect(rest.quietMs).toBeGreaterThan(0);
     expect(rest.flags).toEqual(['belowOverhead']);
+    // Files of before quiet times were kept: none is made up.
+    const { quietMs: _absent, ...old } = entry!;
+    expect(withoutContext(old, entry!)).not.toHaveProperty('quietMs');
+    expect(withoutContext(entry!, { latencyMs: 1e-6 })).not.toHaveProperty('quietMs');
   });
 });
 
@@ -208,7 +215,10 @@ describe('the predictor in a table', () => {
     const arch = { ...tiny.largest, imageSize: 20 };
     expect(kept.architecture(arch)).toEqual(new LatencyQuery(without).architecture(arch));
     const slower = structuredClone(table);
-    for (const subnet of slower.wholeSubnets) subnet.latencyMs *= 2;
+    for (const subnet of slower.wholeSubnets) {
+      subnet.latencyMs *= 2;
+      subnet.quietMs! *= 2;
+    }
     const answer = new LatencyQuery(slower).architecture(arch).latencyMs;
     expect(answer / kept.architecture(arch).latencyMs).toBeCloseTo(2, 1);
     expect(latencyTableSchema.parse(JSON.parse(formatTable(table)))).toEqual(table);

@@ -110,6 +110,7 @@ const measurementOf = (latencyMs: number, slow: boolean): LatencyMeasurement =>
     warmupRuns: 1,
     firstRunMs: 1,
     sentinelMs: slow ? 3 : 1,
+    quietSentinelMs: slow ? 3 : 1,
     redone: 0,
     flags: slow ? ['drift'] : [],
   });

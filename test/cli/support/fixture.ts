@@ -93,6 +93,7 @@ export async function makeTable(path: string, own = space, name = 'local-cpu', m
       warmupRuns: 1,
       firstRunMs: 1,
       sentinelMs: 1,
+      quietSentinelMs: 1,
       redone: 0,
       flags: [],
     });
