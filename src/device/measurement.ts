@@ -6,7 +6,7 @@ import { earlyStoppingP90, halfWidth95, lag1Autocorrelation, outlierCounts } fro
 export const flagSchema = z.enum([
   /** Run times still moved when the warm-up reached its cap. */
   'unstableWarmup',
-  /** The sentinel moved during a round of this model, also after doing it again. */
+  /** The sentinel had moved in most rounds of this model, also after doing them again. */
   'drift',
   /** The confidence interval was still too wide at the cap. */
   'notConverged',

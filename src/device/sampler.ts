@@ -162,6 +162,8 @@ interface Candidate {
   readonly since: number;
   readonly flags: Set<MeasurementFlag>;
   redone: number;
+  /** Rounds that count though the sentinel had moved. */
+  unsteady: number;
 }
 
 /** Rounds that a job may do again, as a share of its rounds: on a machine that is never steady it must end all the same. */
@@ -239,6 +241,7 @@ class Session {
         since: this.readings.length,
         flags,
         redone: 0,
+        unsteady: 0,
       };
     });
   }
@@ -272,7 +275,7 @@ class Session {
         for (const { candidate, samples } of taken) {
           candidate.rounds.push(samples);
           candidate.sentinelMs.push(median([...sentinel]));
-          if (!steady) candidate.flags.add('drift');
+          if (!steady) candidate.unsteady++;
         }
         return taken.map(({ candidate }) => candidate);
       }
@@ -309,7 +312,9 @@ class Session {
   }
 
   private async report(candidate: Candidate): Promise<void> {
-    const { id, rounds, repeats, warmup, sentinelMs, since, redone, flags } = candidate;
+    const { id, rounds, repeats, warmup, sentinelMs, since, redone, unsteady, flags } = candidate;
+    // Neighbours that come and go disturb a round now and then; quiet samples and medians do without it.
+    if (unsteady > rounds.length / 2) flags.add('drift');
     const measurement = summarize({
       rounds,
       repeats,
