@@ -4,8 +4,8 @@
  *
  * How good predicted latencies are. For each table (a file, or a device's table for --space): every predictor on the whole
  * subnets that none was fitted on. With two tables or more: each device from 10 and 20 subnets and what the others know.
- * --repeat: the same tables measured again, in the same order. --models: what `ofa specialize --json` printed.
- * --help-data: few-shot figures on 12 real GPU settings.
+ * --repeat: the same tables measured again, in the same order: what predictions are made from, and medians as measured.
+ * --models: what `ofa specialize --json` printed. --help-data: few-shot figures on 12 real GPU settings.
  */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -14,6 +14,7 @@ import { predictorContext } from '../../src/latency/context.js';
 import { fitPredictor } from '../../src/latency/crossValidation.js';
 import { evaluateLatency, type LatencyErrors } from '../../src/latency/evaluate.js';
 import { LatencyQuery, tableExamples, validateTable } from '../../src/latency/query.js';
+import { steadyMs, usualSpeed, type Timed } from '../../src/latency/steady.js';
 import { measuredTable, readTable, type MeasuredTable } from '../../src/latency/table.js';
 import { distilSource, transferPredictor } from '../../src/latency/transferPredictor.js';
 import { findTable } from '../../src/pipeline/measure.js';
@@ -57,13 +58,14 @@ function errorCells(errors: LatencyErrors): string {
 const HEAD = 'subnets | within 5 % | within 10 % | MAPE % | Kendall tau | Spearman | in 90 % interval';
 const RULE = '--- | --- | --- | --- | --- | --- | ---';
 
-/** As if the machine had had one speed. */
+/** Medians as measured, as if the machine had had one speed and nothing had disturbed it. */
 function uncorrected({ predictor: _fitted, ...table }: MeasuredTable): MeasuredTable {
-  const entries = Object.entries(table.entries).map(([key, entry]) => [key, { ...entry, sentinelMs: 1 }]);
+  const bare = <T extends object>(measured: T): T => ({ ...measured, sentinelMs: 1, quietMs: undefined });
+  const entries = Object.entries(table.entries).map(([key, entry]) => [key, bare(entry)]);
   return {
     ...table,
     entries: Object.fromEntries(entries) as MeasuredTable['entries'],
-    wholeSubnets: table.wholeSubnets.map((subnet) => ({ ...subnet, sentinelMs: 1 })),
+    wholeSubnets: table.wholeSubnets.map(bare),
   };
 }
 
@@ -134,31 +136,47 @@ if (tables.length > 1) {
   });
 }
 
+type Usual = ReturnType<typeof usualSpeed>;
+type Differences = ReturnType<typeof differences> | null;
+interface Repeated {
+  readonly blocks: Differences;
+  readonly subnets: Differences;
+}
+const usualOf = ({ entries, wholeSubnets }: MeasuredTable): Usual =>
+  usualSpeed([...Object.values(entries), ...wholeSubnets]);
 const repeats = [];
 for (const [i, word] of values.repeat.entries()) {
   const first = tables[i];
   if (first === undefined) throw new Error('Usage: each table of --repeat is of a table before it');
   const second = await open(word);
-  const blocks = Object.entries(first.entries).flatMap(([key, { latencyMs }]) => {
-    const other = second.entries[key];
-    return other === undefined ? [] : [[latencyMs, other.latencyMs] as const];
-  });
-  const others = new Map(second.wholeSubnets.map((s) => [JSON.stringify(s.architecture), s.latencyMs]));
-  const subnets = first.wholeSubnets.flatMap(({ architecture, latencyMs }) => {
-    const other = others.get(JSON.stringify(architecture));
-    return other === undefined ? [] : [[latencyMs, other] as const];
-  });
+  const usual = [first, second].map(usualOf) as [Usual, Usual];
+  const compare = (of: (measured: Timed, usual: Usual) => number): Repeated => {
+    const both = (a: Timed, b: Timed | undefined): [number, number][] =>
+      b === undefined ? [] : [[of(a, usual[0]), of(b, usual[1])]];
+    const blocks = Object.entries(first.entries).flatMap(([key, entry]) => both(entry, second.entries[key]));
+    const others = new Map(second.wholeSubnets.map((s) => [JSON.stringify(s.architecture), s]));
+    const subnets = first.wholeSubnets.flatMap((subnet) =>
+      both(subnet, others.get(JSON.stringify(subnet.architecture))),
+    );
+    return {
+      blocks: blocks.length === 0 ? null : differences(blocks),
+      subnets: subnets.length === 0 ? null : differences(subnets),
+    };
+  };
   const row = {
     device: first.device.name,
-    blocks: blocks.length === 0 ? null : differences(blocks),
-    subnets: subnets.length === 0 ? null : differences(subnets),
+    ...compare(steadyMs),
+    asMeasured: compare(({ latencyMs }) => latencyMs),
   };
   repeats.push(row);
   const words = (d: typeof row.blocks): string =>
     d === null
       ? 'none'
       : `median ${d.median.toFixed(2)} %, 95th percentile ${d.p95.toFixed(2)} % of ${d.count}`;
-  say(`\nMeasured twice on ${row.device}: blocks ${words(row.blocks)}; whole subnets ${words(row.subnets)}`);
+  say(
+    `\nMeasured twice on ${row.device}: blocks ${words(row.blocks)}; whole subnets ${words(row.subnets)}\n` +
+      `The same, medians as measured: blocks ${words(row.asMeasured.blocks)}; whole subnets ${words(row.asMeasured.subnets)}`,
+  );
 }
 
 const modelsSchema = z.looseObject({
