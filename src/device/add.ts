@@ -15,7 +15,7 @@ import {
 } from './profile.js';
 import type { RuntimeSettings } from './settings.js';
 import { protocolByName } from './protocol.js';
-import { sentinelModel } from './referenceModels.js';
+import { blockModel } from './referenceModels.js';
 import type { DeviceConnection } from './transport.js';
 import { connectDevice } from './transports.js';
 
@@ -42,7 +42,7 @@ export async function tryDevice(
     connection,
     profile,
     // Small: GPUs in software take seconds for the large one.
-    [{ id: 'reference model', onnx: () => sentinelModel(28) }],
+    [{ id: 'reference model', onnx: () => blockModel(28) }],
     protocolByName('quick'),
     { logger: { ...logger, warn: () => undefined }, onFailure: (_, reason) => void (problem = reason) },
   );

@@ -32,7 +32,7 @@ export interface BenchHost {
   readonly references: ReferenceModels;
 }
 
-/** The model of no work, and the sentinel in two sizes, of which one is sixteen times the work of the other. */
+/** The model of no work, and the sentinel in two sizes, of which one takes eight times as long as the other. */
 export interface ReferenceModels {
   readonly empty: Uint8Array;
   readonly small: Uint8Array;
@@ -41,7 +41,7 @@ export interface ReferenceModels {
 
 export type Feeds = Record<string, ort.Tensor>;
 
-/** A device this slow gets the small sentinel: the large one would take a quarter of a second. */
+/** A device this slow gets the small sentinel: the large one would take over a tenth of a second. */
 const SLOW_SMALL_SENTINEL_MS = 16;
 
 /** `strict`: a model that would run partly on the CPU is refused. */

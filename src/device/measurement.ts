@@ -1,6 +1,7 @@
 /** The result of measuring one model on one device. Small, plain data. */
 import { mean, median, medianAbsoluteDeviation, min, quantile } from 'simple-statistics';
 import { z } from 'zod';
+import type { Protocol } from './protocol.js';
 import { earlyStoppingP90, halfWidth95, lag1Autocorrelation, outlierCounts } from './statistics.js';
 
 export const flagSchema = z.enum([
@@ -8,7 +9,7 @@ export const flagSchema = z.enum([
   'unstableWarmup',
   /** The sentinel had moved in most rounds of this model, also after doing them again. */
   'drift',
-  /** The confidence interval was still too wide at the cap. */
+  /** The confidence interval was still too wide at the cap, and the fastest rounds did not agree. */
   'notConverged',
   /** In over 10 % of the samples the process did not get the processor all the time: `latencyMs` is processor time there. */
   'contention',
@@ -66,7 +67,7 @@ export interface Sample {
 
 export interface RawMeasurement {
   /** Samples of each round, in order. */
-  readonly rounds: readonly (readonly Sample[])[];
+  readonly rounds: Rounds;
   readonly repeats: number;
   readonly overheadMs: number;
   /** The shortest time that the device can tell from 0. */
@@ -96,13 +97,36 @@ export function undisturbedMs(sample: Sample, cpuBound: boolean): number {
   return cpuBound && isPreempted(sample) ? sample.cpuMs! : sample.wallMs;
 }
 
+type Rounds = readonly (readonly Sample[])[];
+
+/** Of each round. */
+const roundQuantiles = (rounds: Rounds, share: number, cpuBound: boolean): number[] =>
+  rounds.map((samples) =>
+    quantile(
+      samples.map((sample) => undisturbedMs(sample, cpuBound)),
+      share,
+    ),
+  );
+
 /** Median of the rounds' medians, and the half-width of its 95 % interval, overhead included. */
-export function roundStatistics(
-  rounds: readonly (readonly Sample[])[],
-  cpuBound: boolean,
-): { median: number; halfWidth: number } {
-  const medians = rounds.map((samples) => median(samples.map((sample) => undisturbedMs(sample, cpuBound))));
+export function roundStatistics(rounds: Rounds, cpuBound: boolean): { median: number; halfWidth: number } {
+  const medians = roundQuantiles(rounds, 0.5, cpuBound);
   return { median: median(medians), halfWidth: halfWidth95(medians) };
+}
+
+/** Whether more rounds would tell little: see `Protocol.rounds`. */
+export function isSettled(
+  rounds: Rounds,
+  { ciTarget, quiet }: Protocol['rounds'],
+  cpuBound: boolean,
+): boolean {
+  const { median: latencyMs, halfWidth } = roundStatistics(rounds, cpuBound);
+  if (halfWidth <= ciTarget * latencyMs) return true;
+  if (quiet === undefined || rounds.length < quiet.rounds) return false;
+  // Not medians: a round that was quiet for a part of its time has seen how fast the machine can be.
+  const fastest = roundQuantiles(rounds, 0.25, cpuBound);
+  fastest.sort((a, b) => a - b);
+  return fastest[quiet.rounds - 1]! <= (1 + quiet.tolerance) * fastest[0]!;
 }
 
 const QUIET_QUANTILE = 0.05;

@@ -24,8 +24,17 @@ export const protocolSchema = z.strictObject({
     minMs: ms,
     maxSamples: count,
   }),
-  /** Rounds go on until the 95 % interval's half-width is `ciTarget` of the latency, or one of the caps is reached. */
-  rounds: z.strictObject({ min: count, max: count, ciTarget: fraction, maxModelMs: ms }),
+  /**
+   * Rounds go on until the 95 % interval's half-width is `ciTarget` of the latency, or the `quiet.rounds` fastest rounds
+   * differ by at most `quiet.tolerance` (decision 0021), or one of the caps is reached.
+   */
+  rounds: z.strictObject({
+    min: count,
+    max: count,
+    ciTarget: fraction,
+    quiet: z.strictObject({ rounds: count, tolerance: fraction }).optional(),
+    maxModelMs: ms,
+  }),
   /** A fixed model measured between others: tells a slower machine from a slower model. */
   sentinel: z.strictObject({
     every: count,
@@ -42,31 +51,32 @@ export const protocolSchema = z.strictObject({
 export type Protocol = z.infer<typeof protocolSchema>;
 
 /**
- * For tables: about 0.5 s a block, 1.5 s a network of 20 ms, so that the 1255 blocks of ofa-mbv3 take 11 minutes where
- * intervals narrow at once and 16 where none does. Five rounds of 13 samples are the 64 that a p90 needs. A process that
- * has measured other models before has its processor awake: 150 ms warm up a model.
+ * For tables: half a second a block of 1 ms where nothing disturbs it, 1.2 s where something always does. Visits are short and
+ * many: what neighbours do to a machine lasts for tenths of a second, so that samples of one visit say little more than
+ * one of them, and the more visits, the surer some are of quiet moments. 13 rounds of 5 samples are the 64 that a p90
+ * needs. A process that has measured other models before has its processor awake: 150 ms warm up a model.
  */
 const standard: Protocol = {
   protocolVersion: 1,
   name: 'standard',
   warmup: { minRuns: 10, minMs: 150, window: 5, tolerance: 0.03, maxMs: 3000 },
   sample: { minMs: 1, timerResolutions: 200 },
-  round: { rewarmRuns: 3, minSamples: 13, minMs: 50, maxSamples: 400 },
-  rounds: { min: 5, max: 7, ciTarget: 0.01, maxModelMs: 20_000 },
-  sentinel: { every: 10, samples: 15, tolerance: 0.03, cooldownMs: 1000, maxRedo: 2 },
+  round: { rewarmRuns: 2, minSamples: 5, minMs: 10, maxSamples: 400 },
+  rounds: { min: 13, max: 60, ciTarget: 0.01, quiet: { rounds: 6, tolerance: 0.02 }, maxModelMs: 20_000 },
+  sentinel: { every: 6, samples: 4, tolerance: 0.03, cooldownMs: 500, maxRedo: 2 },
   interleave: 24,
   timeoutMs: 120_000,
 };
 
-/** For few models that matter, and devices that change their clock slowly: about 1.2 s a block. */
+/** For few models that matter, and devices that change their clock slowly: about 2 s a block. */
 const thorough: Protocol = {
   protocolVersion: 1,
   name: 'thorough',
   warmup: { minRuns: 10, minMs: 500, window: 5, tolerance: 0.03, maxMs: 5000 },
   sample: { minMs: 1, timerResolutions: 200 },
-  round: { rewarmRuns: 3, minSamples: 16, minMs: 100, maxSamples: 400 },
-  rounds: { min: 5, max: 9, ciTarget: 0.01, maxModelMs: 20_000 },
-  sentinel: { every: 10, samples: 15, tolerance: 0.03, cooldownMs: 2000, maxRedo: 2 },
+  round: { rewarmRuns: 3, minSamples: 8, minMs: 30, maxSamples: 400 },
+  rounds: { min: 20, max: 90, ciTarget: 0.01, quiet: { rounds: 8, tolerance: 0.015 }, maxModelMs: 40_000 },
+  sentinel: { every: 6, samples: 7, tolerance: 0.03, cooldownMs: 2000, maxRedo: 2 },
   interleave: 24,
   timeoutMs: 120_000,
 };
@@ -77,9 +87,9 @@ const quick: Protocol = {
   name: 'quick',
   warmup: { minRuns: 10, minMs: 50, window: 5, tolerance: 0.03, maxMs: 1000 },
   sample: { minMs: 1, timerResolutions: 200 },
-  round: { rewarmRuns: 2, minSamples: 10, minMs: 20, maxSamples: 200 },
-  rounds: { min: 3, max: 5, ciTarget: 0.03, maxModelMs: 3000 },
-  sentinel: { every: 10, samples: 7, tolerance: 0.05, cooldownMs: 200, maxRedo: 1 },
+  round: { rewarmRuns: 1, minSamples: 4, minMs: 8, maxSamples: 200 },
+  rounds: { min: 7, max: 14, ciTarget: 0.03, quiet: { rounds: 3, tolerance: 0.03 }, maxModelMs: 3000 },
+  sentinel: { every: 6, samples: 3, tolerance: 0.05, cooldownMs: 200, maxRedo: 1 },
   interleave: 24,
   timeoutMs: 60_000,
 };

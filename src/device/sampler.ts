@@ -8,7 +8,7 @@
 import { median } from 'simple-statistics';
 import { createRandom, type Random } from '../util/random.js';
 import {
-  roundStatistics,
+  isSettled,
   quietest,
   summarize,
   undisturbedMs,
@@ -166,6 +166,9 @@ interface Candidate {
   unsteady: number;
 }
 
+/** However slow a model is. */
+const FEWEST_ROUNDS = 3;
+
 /** Rounds that a job may do again, as a share of its rounds: on a machine that is never steady it must end all the same. */
 const REDONE_SHARE = 0.05;
 
@@ -301,13 +304,13 @@ class Session {
   }
 
   private isFinished({ rounds, repeats, flags }: Candidate): boolean {
-    const { min, max, ciTarget, maxModelMs } = this.protocol.rounds;
-    if (rounds.length < min) return false;
-    const { median: latencyMs, halfWidth } = roundStatistics(rounds, this.bench.cpuBound);
-    if (halfWidth <= ciTarget * latencyMs) return true;
+    const { min, max, maxModelMs } = this.protocol.rounds;
+    const { length } = rounds;
+    if (length >= min && isSettled(rounds, this.protocol.rounds, this.bench.cpuBound)) return true;
     const spentMs = rounds.flat().reduce((total, { wallMs }) => total + wallMs * repeats, 0);
-    if (rounds.length < max && spentMs < maxModelMs) return false;
-    flags.add('notConverged');
+    if (length < max && (length < FEWEST_ROUNDS || spentMs < maxModelMs)) return false;
+    // A model too slow for so many rounds has long ones, each of which sees what the machine usually does.
+    if (!isSettled(rounds, this.protocol.rounds, this.bench.cpuBound)) flags.add('notConverged');
     return true;
   }
 

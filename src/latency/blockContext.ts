@@ -87,7 +87,7 @@ export function withoutContext(
   context: Pick<LatencyMeasurement, 'latencyMs' | 'quietMs'>,
 ): BlockEntry {
   const { latencyMs: contextMs, quietMs: contextQuietMs } = context;
-  const own = (value: number): number => Math.round((value - contextMs) * 1e6) / 1e6;
+  const own = (value: number, around = contextMs): number => Math.round((value - around) * 1e6) / 1e6;
   const { latencyMs, p90Ms, minMs, meanMs, ciMs, flags } = measured;
   const rest = own(latencyMs);
   const hidden = rest < 0.1 * contextMs && !flags.includes('belowOverhead');
@@ -103,6 +103,6 @@ export function withoutContext(
     contextMs,
     ...(quietMs === undefined || contextQuietMs === undefined
       ? {}
-      : { quietMs: Math.max(Math.round((quietMs - contextQuietMs) * 1e6) / 1e6, 1e-6), contextQuietMs }),
+      : { quietMs: Math.max(own(quietMs, contextQuietMs), 1e-6), contextQuietMs }),
   };
 }

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { measureModels } from '../../src/device/measure.js';
 import type { LatencyMeasurement } from '../../src/device/measurement.js';
 import { deviceProfileSchema, loadDevice } from '../../src/device/profile.js';
-import { nullModel, sentinelModel } from '../../src/device/referenceModels.js';
+import { nullModel, blockModel } from '../../src/device/referenceModels.js';
 import { distinctBlocks } from '../../src/latency/blocks.js';
 import { fillTable } from '../../src/latency/fill.js';
 import { randomBlockModel } from '../../src/latency/models.js';
@@ -186,7 +186,7 @@ describe('a clock that jumps by hours', () => {
         const kept = new Map<string, LatencyMeasurement>();
         const models = [
           { id: 'empty', onnx: nullModel },
-          { id: 'small', onnx: () => sentinelModel(28) },
+          { id: 'small', onnx: () => blockModel(28) },
         ];
         await measureModels(profile, models, briefProtocol, {
           onResult: (id, result) => void kept.set(id, result),

@@ -5,7 +5,7 @@ import { deviceKey, modelHash } from '../../src/device/fingerprint.js';
 import { measureModels } from '../../src/device/measure.js';
 import { measurementSchema } from '../../src/device/measurement.js';
 import { runtimeSettings, type DeviceProfile } from '../../src/device/profile.js';
-import { nullModel, sentinelModel } from '../../src/device/referenceModels.js';
+import { nullModel, blockModel } from '../../src/device/referenceModels.js';
 import type { MeasureEvent, MeasureJob } from '../../src/device/transport.js';
 import { connectDevice } from '../../src/device/transports.js';
 import { UserError } from '../../src/util/errors.js';
@@ -13,7 +13,7 @@ import { briefProtocol } from '../support/briefProtocol.js';
 import { endlessModel } from '../support/smallModels.js';
 import { transportsUnderTest } from './support/transports.js';
 
-const small = (): Uint8Array => sentinelModel(28);
+const small = (): Uint8Array => blockModel(28);
 
 /** A model of one operator that no runtime has. */
 function unknownOperator(): Uint8Array {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { measureModels, type ModelToMeasure } from '../../src/device/measure.js';
 import { measurementSchema, type LatencyMeasurement } from '../../src/device/measurement.js';
 import { loadDevice } from '../../src/device/profile.js';
-import { nullModel, sentinelModel } from '../../src/device/referenceModels.js';
+import { nullModel, blockModel } from '../../src/device/referenceModels.js';
 import { connectDevice } from '../../src/device/transports.js';
 import { InterruptedError } from '../../src/util/errors.js';
 import { briefProtocol as brief } from '../support/briefProtocol.js';
@@ -24,9 +24,9 @@ afterAll(() => rm(folder, { recursive: true }));
 describe('a local process', () => {
   it('measures models from bytes, a file and a function with one and two threads; a broken one fails alone', async () => {
     const path = join(folder, 'model.onnx');
-    await writeFile(path, sentinelModel());
+    await writeFile(path, blockModel());
     const models: ModelToMeasure[] = [
-      { id: 'bytes', onnx: sentinelModel() },
+      { id: 'bytes', onnx: blockModel() },
       { id: 'broken', onnx: new Uint8Array([1, 2, 3]) },
       { id: 'file', onnx: path },
       { id: 'function', onnx: nullModel },
@@ -117,7 +117,7 @@ describe('a local process', () => {
         const profile = { ...(await loadDevice('local-cpu')), pin: [0] };
         // Longer than any turn that the system gives a process: none of the samples runs through.
         const protocol = { ...brief, sample: { ...brief.sample, minMs: 30 } };
-        const results = await measureModels(profile, [{ id: 'a', onnx: sentinelModel() }], protocol);
+        const results = await measureModels(profile, [{ id: 'a', onnx: blockModel() }], protocol);
         const { flags, cpuPerWall, latencyMs, rawMs } = results.get('a')!;
         expect(flags).toContain('contention');
         expect(cpuPerWall).toBeLessThan(0.9);

@@ -8,7 +8,7 @@ import { chosenVulkanDriver } from '../../src/device/gpu.js';
 import { measureModels, measureOver } from '../../src/device/measure.js';
 import { loadDevice, runtimeSettings, type DeviceProfile } from '../../src/device/profile.js';
 import { checkProvider, explainProviderError, providers } from '../../src/device/providers.js';
-import { nullModel, sentinelModel } from '../../src/device/referenceModels.js';
+import { nullModel, blockModel } from '../../src/device/referenceModels.js';
 import { cpuOperatorsOfProfile } from '../../src/device/runtimeProfile.js';
 import { connectDevice } from '../../src/device/transports.js';
 import { loadRuntime } from '../../src/engine/onnxruntime/runtime.js';
@@ -143,7 +143,7 @@ describe.skipIf(swiftShaderEnvironment === undefined)(title, () => {
       connection,
       profile,
       [
-        { id: 'block', onnx: sentinelModel(28) },
+        { id: 'block', onnx: blockModel(28) },
         { id: 'less', onnx: nullModel() },
         { id: 'partly', onnx: partlyCpuModel() },
       ],

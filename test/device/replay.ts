@@ -67,6 +67,7 @@ export function plainProtocol(change: Partial<Protocol> = {}): Protocol {
     sample: { minMs: 0, timerResolutions: 1 },
     round: { rewarmRuns: 0, minSamples: 20, minMs: 0, maxSamples: 20 },
     rounds: { ...base.rounds, min: 5, max: 5 },
+    sentinel: { every: 10, samples: 15, tolerance: 0.03, cooldownMs: 1000, maxRedo: 2 },
     ...change,
   };
 }

@@ -189,6 +189,50 @@ describe('sampleModels', () => {
     expect(results.get('wild')!.flags).toContain('notConverged');
   });
 
+  it('ends when the fastest rounds agree, however far others are from them', async () => {
+    const rounds = {
+      min: 4,
+      max: 40,
+      ciTarget: 0.01,
+      quiet: { rounds: 3, tolerance: 0.02 },
+      maxModelMs: 1e9,
+    };
+    // Levels of rounds of 20 runs; warm-up is over within the first.
+    const levels =
+      (...ms: number[]): Trace =>
+      (run) =>
+        ms[Math.floor(run / 20) % ms.length]!;
+    const bench = new ReplayBench(
+      new Map([
+        ['disturbed', levels(5.2, 6, 5, 7, 6.5, 5.05, 8, 5.08, 9, 10)],
+        ['never quiet', (run) => 5 * 1.03 ** ((Math.floor(run / 20) * 7) % 41)],
+      ]),
+    );
+    // Ten runs warm up, so that rounds begin in the middle of a level.
+    const protocol = plainProtocol({ rounds, round: { ...plainProtocol().round, minSamples: 20 } });
+    const { results } = await replay(bench, ['disturbed', 'never quiet'], protocol);
+    const disturbed = results.get('disturbed')!;
+    expect(disturbed.flags).not.toContain('notConverged');
+    expect(disturbed.rounds).toBeGreaterThan(4);
+    expect(disturbed.rounds).toBeLessThan(12);
+    expect(disturbed.quietMs).toBeCloseTo(5, 1);
+    expect(results.get('never quiet')).toMatchObject({ rounds: 40 });
+    expect(results.get('never quiet')!.flags).toContain('notConverged');
+  });
+
+  it('gives a model that is too slow for all rounds three', async () => {
+    const rounds = { min: 9, max: 9, ciTarget: 0.01, maxModelMs: 100 };
+    const bench = new ReplayBench(
+      new Map([
+        ['slow', constant(60)],
+        ['fast', constant(0.5)],
+      ]),
+    );
+    const { results } = await replay(bench, ['slow', 'fast'], plainProtocol({ rounds }));
+    expect(results.get('slow')).toMatchObject({ rounds: 3, latencyMs: 60, flags: [] });
+    expect(results.get('fast')!.rounds).toBe(9);
+  });
+
   it('does a round again after a pause when the sentinel has moved, without a flag when that helps', async () => {
     // Between 600 and the first pause the machine is a third slower.
     const slow = (bench: ReplayBench): boolean => bench.nowMs > 600 && bench.pauses.length === 0;
@@ -200,7 +244,7 @@ describe('sampleModels', () => {
       ['a'],
       plainProtocol({ rounds: { min: 9, max: 9, ciTarget: 0.01, maxModelMs: 1e9 } }),
     );
-    expect(bench.pauses).toEqual([protocolByName('standard').sentinel.cooldownMs]);
+    expect(bench.pauses).toEqual([plainProtocol().sentinel.cooldownMs]);
     expect(results.get('a')).toMatchObject({ latencyMs: 3, redone: 1, rounds: 9, meanMs: 3, flags: [] });
   });
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { nullModel, sentinelModel } from '../../src/device/referenceModels.js';
+import { nullModel, blockModel } from '../../src/device/referenceModels.js';
 import { distinctBlocks } from '../../src/latency/blocks.js';
 import { fillTable } from '../../src/latency/fill.js';
 import { LatencyQuery, openLatencyTable, validateTable } from '../../src/latency/query.js';
@@ -142,7 +142,7 @@ describe('fillTable', () => {
       protocol,
       wholeSubnets: { fit: 2, check: 1 },
       buildModel: () => nullModel(),
-      buildNetwork: () => sentinelModel(),
+      buildNetwork: () => blockModel(),
     });
     const { table, failures } = await fillTable(request);
     expect(failures.size).toBe(0);

@@ -2,7 +2,7 @@ import proto from 'onnx-proto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkModel } from '../../../src/device/agent/checkModel.js';
-import { nullModel, sentinelModel } from '../../../src/device/referenceModels.js';
+import { nullModel, blockModel } from '../../../src/device/referenceModels.js';
 import { randomBlockModel, randomNetworkModel } from '../../../src/latency/models.js';
 import { distinctBlocks } from '../../../src/latency/blocks.js';
 import { loadSpace } from '../../../src/space/presets.js';
@@ -11,7 +11,7 @@ import { endlessModel } from '../../support/smallModels.js';
 
 const { onnx } = proto;
 const { GRAPH, TENSOR } = onnx.AttributeProto.AttributeType;
-const sound = (): Uint8Array => sentinelModel(8);
+const sound = (): Uint8Array => blockModel(8);
 const bytesOf = (model: proto.onnx.IModelProto): Uint8Array => onnx.ModelProto.encode(model).finish();
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 
@@ -192,8 +192,8 @@ describe('what an agent accepts as a model', () => {
   });
 
   it('nothing that is damaged in a way that it would not say (property)', () => {
-    const base = sentinelModel(4).slice(0, 400);
-    const tail = sentinelModel(4).slice(-400);
+    const base = blockModel(4).slice(0, 400);
+    const tail = blockModel(4).slice(-400);
     const bytes = joined(base, tail);
     fc.assert(
       fc.property(

@@ -12,7 +12,7 @@ import {
   ModelTooLargeError,
 } from '../../../src/device/agent/models.js';
 import { modelHash } from '../../../src/device/fingerprint.js';
-import { sentinelModel } from '../../../src/device/referenceModels.js';
+import { blockModel } from '../../../src/device/referenceModels.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -23,7 +23,7 @@ afterEach(() => rm(folder, { recursive: true }));
 /** Models of about the same size and different content. */
 function models(count: number): { hash: string; onnx: Uint8Array }[] {
   return Array.from({ length: count }, (_, i) => {
-    const model = onnxProto.onnx.ModelProto.decode(sentinelModel(8));
+    const model = onnxProto.onnx.ModelProto.decode(blockModel(8));
     model.producerName = `model ${i}`;
     const onnx = onnxProto.onnx.ModelProto.encode(model).finish();
     return { hash: modelHash(onnx), onnx };

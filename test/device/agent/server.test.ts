@@ -8,12 +8,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WIRE_VERSION, type JobRequest } from '../../../src/device/agent/wire.js';
 import { deviceKey, localFingerprint, modelHash } from '../../../src/device/fingerprint.js';
 import { runtimeSettings } from '../../../src/device/profile.js';
-import { sentinelModel } from '../../../src/device/referenceModels.js';
+import { blockModel } from '../../../src/device/referenceModels.js';
 import { briefProtocol } from '../../support/briefProtocol.js';
 import { localProfile, startTestAgent, TOKEN, type TestAgent } from '../support/agent.js';
 
 const settings = runtimeSettings(localProfile);
-const model = sentinelModel(8);
+const model = blockModel(8);
 const hash = modelHash(model);
 const MAX_MODEL_BYTES = 100_000;
 

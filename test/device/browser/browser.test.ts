@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import type { LatencyMeasurement } from '../../../src/device/measurement.js';
 import { measureModels, type ModelToMeasure } from '../../../src/device/measure.js';
 import type { DeviceProfile } from '../../../src/device/profile.js';
-import { nullModel, sentinelModel } from '../../../src/device/referenceModels.js';
+import { nullModel, blockModel } from '../../../src/device/referenceModels.js';
 import { connectDevice } from '../../../src/device/transports.js';
 import { subnetModel } from '../../../src/export/exportSubnet.js';
 import { randomStatistics, randomSupernet } from '../../export/spaces.js';
@@ -39,7 +39,7 @@ function wholeNetwork(): Uint8Array {
 const throughProxy = ({ url }: Proxy): { pageUrls: string[] } => ({
   pageUrls: [`${url}/${new URL(agent.pageUrls[0]!).hash}`],
 });
-const small = (): Uint8Array => sentinelModel(28);
+const small = (): Uint8Array => blockModel(28);
 
 let agent: TestBrowserAgent;
 let profile: DeviceProfile;
@@ -74,7 +74,7 @@ describe.skipIf(!hasChromium)(chromiumTitle('a page in Chromium'), () => {
     const results = await measureModels(
       threads,
       [
-        { id: 'block', onnx: sentinelModel() },
+        { id: 'block', onnx: blockModel() },
         { id: 'network', onnx: wholeNetwork },
         { id: 'nothing', onnx: nullModel },
         { id: 'damaged', onnx: new Uint8Array([1, 2, 3]) },
@@ -262,7 +262,7 @@ describe.skipIf(!hasChromium)(chromiumTitle('a page in Chromium'), () => {
     expect(connection.fingerprint.gpu).toMatch(/swiftshader.*software/);
     const failures = new Map<string, string>();
     const models = [
-      { id: 'block', onnx: sentinelModel(28) },
+      { id: 'block', onnx: blockModel(28) },
       { id: 'partly', onnx: partlyCpuModel },
     ];
     const results = await measureModels(webgpu, models, briefProtocol, {

@@ -9,7 +9,7 @@ import type { Executor } from '../../../src/device/executor.js';
 import { createLocalExecutor, localExecutor } from '../../../src/device/localProcess.js';
 import { measureModels, type ModelToMeasure } from '../../../src/device/measure.js';
 import type { LatencyMeasurement } from '../../../src/device/measurement.js';
-import { nullModel, sentinelModel } from '../../../src/device/referenceModels.js';
+import { nullModel, blockModel } from '../../../src/device/referenceModels.js';
 import type { DeviceConnection } from '../../../src/device/transport.js';
 import { UserError } from '../../../src/util/errors.js';
 import { briefProtocol } from '../../support/briefProtocol.js';
@@ -35,7 +35,7 @@ async function startNetwork(port: number): Promise<Proxy> {
 }
 
 const models = (count: number): ModelToMeasure[] =>
-  Array.from({ length: count }, (_, i) => ({ id: `model ${i}`, onnx: () => sentinelModel(4 + i) }));
+  Array.from({ length: count }, (_, i) => ({ id: `model ${i}`, onnx: () => blockModel(4 + i) }));
 
 /** Leaves time between a result and what follows it. */
 function spaced(inner: Executor, ms: number): Executor {
@@ -371,7 +371,7 @@ describe('a model that takes too much memory', () => {
       [
         { id: 'before', onnx: nullModel },
         { id: 'greedy', onnx: greedy },
-        { id: 'after', onnx: () => sentinelModel(8) },
+        { id: 'after', onnx: () => blockModel(8) },
       ],
       briefProtocol,
       { onResult, onFailure },
