@@ -70,6 +70,8 @@ export interface RawMeasurement {
   readonly rounds: Rounds;
   readonly repeats: number;
   readonly overheadMs: number;
+  /** The same while nothing disturbed it. */
+  readonly quietOverheadMs: number;
   /** The shortest time that the device can tell from 0. */
   readonly resolutionMs: number;
   /** See `Bench.cpuBound`. */
@@ -141,9 +143,10 @@ export function summarize(raw: RawMeasurement): LatencyMeasurement {
   const wall = samples.map(({ wallMs }) => wallMs);
   const { median: undisturbed, halfWidth } = roundStatistics(raw.rounds, raw.cpuBound);
   const { median: rawMs } = roundStatistics(raw.rounds, false);
-  const net = (value: number): number => round6(value - raw.overheadMs);
-  const positive = (value: number): number => Math.max(net(value), round6(raw.resolutionMs), 1e-6);
-  const latencyMs = positive(undisturbed);
+  const net = (value: number, overheadMs = raw.overheadMs): number => round6(value - overheadMs);
+  const positive = (netMs: number): number => Math.max(netMs, round6(raw.resolutionMs), 1e-6);
+  const latencyMs = positive(net(undisturbed));
+  const quietMs = quietest(samples.map((sample) => undisturbedMs(sample, raw.cpuBound)));
   const p90 = earlyStoppingP90(wall);
   const { mild, severe } = outlierCounts(wall);
   const cpu = samples.map(({ cpuMs }) => cpuMs).filter((value) => value !== undefined);
@@ -158,7 +161,7 @@ export function summarize(raw: RawMeasurement): LatencyMeasurement {
     overheadMs: round6(raw.overheadMs),
     p90Ms: p90 === null ? null : net(p90),
     minMs: net(min(wall)),
-    quietMs: positive(quietest(samples.map((sample) => undisturbedMs(sample, raw.cpuBound)))),
+    quietMs: positive(net(quietMs, raw.quietOverheadMs)),
     meanMs: net(mean(wall)),
     madMs: round6(medianAbsoluteDeviation(wall)),
     ciMs: Number.isFinite(halfWidth) ? [net(undisturbed - halfWidth), net(undisturbed + halfWidth)] : null,

@@ -179,7 +179,9 @@ class Session {
   /** How fast the machine was by each of them, and by the first one. */
   private readonly sentinelHistory: number[] = [];
   private sentinelRepeats = 1;
-  private overheadMs = 0;
+  /** Samples of the null model, of the beginning and with each reading of the sentinel. */
+  private readonly overheads: number[] = [];
+  private nullRepeats = 1;
   /** How often a few models were given a round, and how often it was done again. */
   private stretches = 0;
   private redone = 0;
@@ -197,8 +199,8 @@ class Session {
   async calibrate(): Promise<void> {
     const { bench, protocol } = this;
     const empty = await this.warmUp(bench.nullModel);
-    const repeats = repeatsFor(empty.runMs, bench, protocol);
-    this.overheadMs = median(await takeSamples(bench.nullModel, repeats, 21, bench.cpuBound));
+    this.nullRepeats = repeatsFor(empty.runMs, bench, protocol);
+    await this.readOverhead(21);
     const sentinel = await this.warmUp(bench.sentinel);
     this.sentinelRepeats = repeatsFor(sentinel.runMs, bench, protocol);
     this.sentinelHistory.push(quietest(await this.readSentinel()));
@@ -209,8 +211,14 @@ class Session {
     return warmUp(subject, protocol.warmup, bench.cpuBound, bench.timerResolutionMs);
   }
 
-  private readSentinel(): Promise<number[]> {
+  private async readOverhead(count: number): Promise<void> {
+    const { bench, nullRepeats } = this;
+    this.overheads.push(...(await takeSamples(bench.nullModel, nullRepeats, count, bench.cpuBound)));
+  }
+
+  private async readSentinel(): Promise<number[]> {
     const { bench, sentinelRepeats, protocol } = this;
+    await this.readOverhead(1);
     return takeSamples(bench.sentinel, sentinelRepeats, protocol.sentinel.samples, bench.cpuBound);
   }
 
@@ -321,7 +329,8 @@ class Session {
     const measurement = summarize({
       rounds,
       repeats,
-      overheadMs: this.overheadMs,
+      overheadMs: median(this.overheads),
+      quietOverheadMs: quietest(this.overheads),
       resolutionMs: this.bench.timerResolutionMs / repeats,
       cpuBound: this.bench.cpuBound,
       warmupRuns: warmup.runs,

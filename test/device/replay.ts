@@ -22,7 +22,7 @@ export class ReplayBench implements Bench {
     private readonly traces: ReadonlyMap<string, Trace>,
     /** May depend on the bench's time and pauses. */
     private readonly sentinelMs: (bench: ReplayBench, run: number) => number = () => 2,
-    private readonly nullMs = 0,
+    private readonly nullMs: Trace = () => 0,
   ) {}
 
   private subject(name: string, time: Trace): Subject {
@@ -38,7 +38,7 @@ export class ReplayBench implements Bench {
     };
   }
 
-  readonly nullModel = this.subject('null', () => this.nullMs);
+  readonly nullModel = this.subject('null', (run) => this.nullMs(run));
   readonly sentinel = this.subject('sentinel', (run) => this.sentinelMs(this, run));
 
   open(id: string): Subject {

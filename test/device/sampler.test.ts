@@ -74,7 +74,7 @@ describe('sampleModels', () => {
   });
 
   it('takes the price of a call off', async () => {
-    const bench = new ReplayBench(new Map([['a', constant(3)]]), () => 2, 0.25);
+    const bench = new ReplayBench(new Map([['a', constant(3)]]), () => 2, constant(0.25));
     const { results } = await replay(bench, ['a'], plainProtocol());
     const a = measurementSchema.parse(results.get('a'));
     expect(a).toMatchObject({
@@ -89,7 +89,7 @@ describe('sampleModels', () => {
   });
 
   it('never reports 0, and flags what is not clearly above the price of a call', async () => {
-    const bench = new ReplayBench(new Map([['a', constant(0.2)]]), () => 2, 0.25);
+    const bench = new ReplayBench(new Map([['a', constant(0.2)]]), () => 2, constant(0.25));
     const { results } = await replay(bench, ['a'], plainProtocol());
     expect(results.get('a')!.latencyMs).toBeGreaterThan(0);
     expect(results.get('a')!.flags).toEqual(['belowOverhead']);
@@ -293,6 +293,16 @@ describe('sampleModels', () => {
     const { results } = await replay(bench, ['a'], plainProtocol());
     expect(results.get('a')!.latencyMs).toBeCloseTo(3.6, 6);
     expect(results.get('a')).toMatchObject({ quietMs: 3, quietSentinelMs: 2 });
+  });
+
+  it('takes the price of an undisturbed call off what a model takes undisturbed', async () => {
+    const bench = new ReplayBench(
+      new Map([['a', constant(3)]]),
+      () => 2,
+      (run) => (run % 3 === 0 ? 0.25 : 0.5),
+    );
+    const { results } = await replay(bench, ['a'], plainProtocol());
+    expect(results.get('a')).toMatchObject({ overheadMs: 0.5, latencyMs: 2.5, quietMs: 2.75 });
   });
 
   it('refuses a bench whose clock gives no numbers', async () => {

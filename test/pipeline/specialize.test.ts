@@ -105,6 +105,7 @@ const measurementOf = (latencyMs: number, slow: boolean): LatencyMeasurement =>
     rounds: [[{ wallMs: latencyMs }]],
     repeats: 1,
     overheadMs: 0,
+    quietOverheadMs: 0,
     resolutionMs: 1e-9,
     cpuBound: false,
     warmupRuns: 1,

@@ -88,6 +88,7 @@ export async function makeTable(path: string, own = space, name = 'local-cpu', m
       rounds: [[{ wallMs: ms(blockCosts(block).macs) }]],
       repeats: 1,
       overheadMs: 0,
+      quietOverheadMs: 0,
       resolutionMs: 1e-6,
       cpuBound: false,
       warmupRuns: 1,
