@@ -13,8 +13,9 @@ import { z } from 'zod';
 import { predictorContext } from '../../src/latency/context.js';
 import { fitPredictor } from '../../src/latency/crossValidation.js';
 import { evaluateLatency, type LatencyErrors } from '../../src/latency/evaluate.js';
+import type { LatencyExample } from '../../src/latency/predictor.js';
 import { LatencyQuery, tableExamples, validateTable } from '../../src/latency/query.js';
-import { steadyMs, usualSpeed, type Timed } from '../../src/latency/steady.js';
+import { steadyMs, usualSpeed } from '../../src/latency/steady.js';
 import { measuredTable, readTable, type MeasuredTable } from '../../src/latency/table.js';
 import { distilSource, transferPredictor } from '../../src/latency/transferPredictor.js';
 import { findTable } from '../../src/pipeline/measure.js';
@@ -149,15 +150,23 @@ for (const [i, word] of values.repeat.entries()) {
   const first = tables[i];
   if (first === undefined) throw new Error('Usage: each table of --repeat is of a table before it');
   const second = await open(word);
-  const usual = [first, second].map(usualOf) as [Usual, Usual];
-  const compare = (of: (measured: Timed, usual: Usual) => number): Repeated => {
-    const both = (a: Timed, b: Timed | undefined): [number, number][] =>
-      b === undefined ? [] : [[of(a, usual[0]), of(b, usual[1])]];
-    const blocks = Object.entries(first.entries).flatMap(([key, entry]) => both(entry, second.entries[key]));
-    const others = new Map(second.wholeSubnets.map((s) => [JSON.stringify(s.architecture), s]));
-    const subnets = first.wholeSubnets.flatMap((subnet) =>
-      both(subnet, others.get(JSON.stringify(subnet.architecture))),
+  const compare = (a: MeasuredTable, b: MeasuredTable): Repeated => {
+    const [usualA, usualB] = [usualOf(a), usualOf(b)];
+    const blocks = Object.entries(a.entries).flatMap(([key, entry]): [number, number][] => {
+      const other = b.entries[key];
+      return other === undefined ? [] : [[steadyMs(entry, usualA), steadyMs(other, usualB)]];
+    });
+    const examples = (table: MeasuredTable): LatencyExample[] => [
+      ...tableExamples(table, 'fit'),
+      ...tableExamples(table, 'check'),
+    ];
+    const others = new Map(
+      examples(b).map(({ architecture, latencyMs }) => [JSON.stringify(architecture), latencyMs]),
     );
+    const subnets = examples(a).flatMap(({ architecture, latencyMs }): [number, number][] => {
+      const other = others.get(JSON.stringify(architecture));
+      return other === undefined ? [] : [[latencyMs, other]];
+    });
     return {
       blocks: blocks.length === 0 ? null : differences(blocks),
       subnets: subnets.length === 0 ? null : differences(subnets),
@@ -165,8 +174,8 @@ for (const [i, word] of values.repeat.entries()) {
   };
   const row = {
     device: first.device.name,
-    ...compare(steadyMs),
-    asMeasured: compare(({ latencyMs }) => latencyMs),
+    ...compare(first, second),
+    asMeasured: compare(uncorrected(first), uncorrected(second)),
   };
   repeats.push(row);
   const words = (d: typeof row.blocks): string =>

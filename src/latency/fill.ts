@@ -47,6 +47,11 @@ export interface FillRequest {
   readonly imageSizes?: readonly number[];
   /** How many whole subnets to have in the table. Default: none. */
   readonly wholeSubnets?: Readonly<Record<SubnetRole, number>>;
+  /**
+   * In how many jobs each whole subnet is measured, all subnets in each: what a machine is like for one network differs
+   * from minute to minute (decision 0022). Default: 1.
+   */
+  readonly subnetPasses?: number;
   /** False to measure whole subnets only, for predictors without a table. */
   readonly blocks?: boolean;
   /** What is known of other devices. Then those subnets are measured to fit that say most beside it. */
@@ -132,16 +137,17 @@ function blockTasks(
 }
 
 /** Subnets of the table and those that are wanted beside them. */
-function subnetTasks(request: FillRequest, table: MeasuredTable, sizes: readonly number[]): Task[] {
-  const { space, device, wholeSubnets = { fit: 0, check: 0 }, seed = 0 } = request;
-  const { buildNetwork = (arch: Architecture) => randomNetworkModel(space, arch, device.batch) } = request;
+function wantedSubnets(request: FillRequest, table: MeasuredTable, sizes: readonly number[]): WholeSubnet[] {
+  const { space, wholeSubnets = { fit: 0, check: 0 }, seed = 0 } = request;
   const name = (arch: Architecture): string => architectureKey(space.genes, arch);
   const genes = limitGenes(space.genes, { imageSize: sizes });
-  const known: WholeSubnet[] = table.wholeSubnets.map(({ architecture, role }) => ({
-    architecture: fromFile(architecture),
-    role,
-  }));
-  const names = new Set(known.map(({ architecture }) => name(architecture)));
+  const byName = new Map(
+    table.wholeSubnets.map(({ architecture: file, role }): [string, WholeSubnet] => {
+      const architecture = fromFile(file);
+      return [name(architecture), { architecture, role }];
+    }),
+  );
+  const known = [...byName.values()];
   const missing: Record<SubnetRole, number> = { ...wholeSubnets };
   for (const { role } of known) missing[role]--;
   // Those of the table take the first places of the same sequence, or come from another seed: either way new ones are added.
@@ -162,19 +168,34 @@ function subnetTasks(request: FillRequest, table: MeasuredTable, sizes: readonly
   const fits =
     table.sources.length > 0 && missing.fit > 0 ? informative() : spread.filter(({ role }) => role === 'fit');
   const added = [...checks, ...fits].filter(
-    ({ architecture, role }) => !names.has(name(architecture)) && missing[role]-- > 0,
+    ({ architecture, role }) => !byName.has(name(architecture)) && missing[role]-- > 0,
   );
-  return [...known, ...added].map(({ architecture, role }) => {
+  return [...known, ...added];
+}
+
+/** For those of the subnets that were measured in all passes before `pass`, which counts from 0. */
+function subnetTasks(
+  { space, device, buildNetwork = (arch) => randomNetworkModel(space, arch, device.batch) }: FillRequest,
+  table: MeasuredTable,
+  subnets: readonly WholeSubnet[],
+  pass: number,
+): Task[] {
+  const name = (arch: Architecture): string => architectureKey(space.genes, arch);
+  return subnets.flatMap(({ architecture, role }) => {
     const own = name(architecture);
-    const find = ({ wholeSubnets: list }: MeasuredTable): number =>
-      list.findIndex((subnet) => name(fromFile(subnet.architecture)) === own);
+    const places = ({ wholeSubnets: list }: MeasuredTable): number[] =>
+      [...list.keys()].filter((i) => name(fromFile(list[i]!.architecture)) === own);
+    if (places(table).length < pass) return [];
     return {
-      model: { id: `subnet ${own}`, onnx: () => buildNetwork(architecture) },
-      current: (now) => now.wholeSubnets[find(now)],
+      model: {
+        id: `subnet ${own}${pass === 0 ? '' : ` (${pass + 1})`}`,
+        onnx: () => buildNetwork(architecture),
+      },
+      current: (now) => now.wholeSubnets[places(now)[pass] ?? -1],
       keep: (now, measurement) => {
-        const at = find(now);
+        const at = places(now)[pass];
         const entry = { architecture: toFile(architecture), role, ...measurement };
-        if (at < 0) now.wholeSubnets.push(entry);
+        if (at === undefined) now.wholeSubnets.push(entry);
         else now.wholeSubnets[at] = entry;
       },
     };
@@ -276,7 +297,7 @@ class Filling {
 
   async run(imageSizes: readonly number[]): Promise<FillResult> {
     const { request, table } = this;
-    const { space, device, path, logger = silentLogger } = request;
+    const { space, device, path, subnetPasses = 1, logger = silentLogger } = request;
     const models = blockModels(request);
     const blocks = request.blocks === false ? [] : distinctBlocks(space, imageSizes);
     const label = `measure ${space.name} on ${device.name}`;
@@ -284,13 +305,19 @@ class Filling {
     await writeTable(path, table);
     const keep = (task: Task, measurement: LatencyMeasurement): void => task.keep(table, measurement);
     await this.measure(this.missing(contexts), `${label}: contexts`, keep);
-    const later = [...blockTasks(request, table, blocks, models), ...subnetTasks(request, table, imageSizes)];
+    const subnets = wantedSubnets(request, table, imageSizes);
+    const later = [...blockTasks(request, table, blocks, models), ...subnetTasks(request, table, subnets, 0)];
     const lacking = blocks.filter(
       (block) => hasContext(block, request, models) && !Object.hasOwn(table.contexts, shapeKey(block.input)),
     );
     for (const { key, input } of lacking)
       this.failures.set(key, `the context of ${shapeKey(input)} could not be measured`);
     await this.measure(this.missing(later), label, keep);
+    for (let pass = 1; pass < subnetPasses; pass++) {
+      const again = subnetTasks(request, table, subnets, pass);
+      await this.measure(this.missing(again), `${label}: subnets, pass ${pass + 1} of ${subnetPasses}`, keep);
+      later.push(...again);
+    }
     const tasks = [...contexts, ...later];
     const drifted = await this.remeasure(tasks);
     for (const task of drifted) {

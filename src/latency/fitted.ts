@@ -1,6 +1,7 @@
 /** The predictor of a table's queries: fitted once, kept in the table, fitted anew where the table has changed since. */
 import { createHash } from 'node:crypto';
-import { fromFile } from '../space/architecture.js';
+import { geometricMean } from 'simple-statistics';
+import { fromFile, type ArchitectureFile } from '../space/architecture.js';
 import type { SearchSpace } from '../space/space.js';
 import { predictorContext, type PredictorContext } from './context.js';
 import { restorePredictor } from './crossValidation.js';
@@ -18,16 +19,20 @@ function usualSpeedOf(table: QueriedTable | ImportedTable): UsualSpeed | undefin
   return usualSpeed([...Object.values(table.entries), ...table.wholeSubnets]);
 }
 
-/** Measured subnets of one role, at the usual speed of the machine. */
+/** Measured subnets of one role, at the usual speed of the machine: the geometric mean where one was measured several times. */
 export function tableExamples(table: QueriedTable | ImportedTable, role: SubnetRole): LatencyExample[] {
   if (table.format === 'ofakit.imported-latency-table/1') return [];
   const usual = usualSpeedOf(table);
-  return table.wholeSubnets
-    .filter((subnet) => subnet.role === role)
-    .map((subnet) => ({
-      architecture: fromFile(subnet.architecture),
-      latencyMs: steadyMs(subnet, usual),
-    }));
+  const times = new Map<string, number[]>();
+  for (const subnet of table.wholeSubnets) {
+    if (subnet.role !== role) continue;
+    const key = JSON.stringify(subnet.architecture);
+    times.set(key, [...(times.get(key) ?? []), steadyMs(subnet, usual)]);
+  }
+  return [...times].map(([key, list]) => ({
+    architecture: fromFile(JSON.parse(key) as ArchitectureFile),
+    latencyMs: geometricMean(list),
+  }));
 }
 
 /** Looks blocks up, at the usual speed of the machine; in networks of an image size. Throws as `tableEntry`. */

@@ -38,6 +38,8 @@ export interface MeasureRequest {
   /** Whole subnets to check predictions with; half as many again (at least 20) are measured to correct the table. */
   readonly whole: number;
   readonly fit?: number;
+  /** In how many jobs each whole subnet is measured. Default: 1. */
+  readonly passes?: number;
   /** A new device from `count` whole subnets and other devices' tables (files), without timing blocks. */
   readonly fewShot?: { readonly count: number; readonly from: readonly string[] };
   readonly seed: number;
@@ -67,7 +69,7 @@ export async function knownDevices(space: SearchSpace, paths: readonly string[])
  * Measures what the table lacks. Throws as `fillTable`, and UserError where a table of another device cannot be used.
  */
 export async function measure(request: MeasureRequest): Promise<FillResult> {
-  const { space, device, protocol, path, whole, fit, fewShot, seed, logger, signal } = request;
+  const { space, device, protocol, path, whole, fit, passes, fewShot, seed, logger, signal } = request;
   const sources = fewShot === undefined ? [] : await knownDevices(space, fewShot.from);
   return fillTable({
     path,
@@ -78,6 +80,7 @@ export async function measure(request: MeasureRequest): Promise<FillResult> {
       fit: fit ?? fewShot?.count ?? (whole === 0 ? 0 : Math.max(20, whole)),
       check: whole,
     },
+    ...(passes === undefined ? {} : { subnetPasses: passes }),
     ...(fewShot === undefined ? {} : { blocks: false, sources }),
     seed,
     logger,

@@ -7,13 +7,15 @@ import type { LatencyMeasurement } from '../../src/device/measurement.js';
 import { blockInContext, contextAlone, shapeKey, withoutContext } from '../../src/latency/blockContext.js';
 import { distinctBlocks } from '../../src/latency/blocks.js';
 import { hasDrifted, steadier } from '../../src/latency/drift.js';
-import { fillTable } from '../../src/latency/fill.js';
+import { fillTable, type FillRequest } from '../../src/latency/fill.js';
 import { blockInContextModel, contextModel } from '../../src/latency/models.js';
-import { LatencyQuery, validateTable } from '../../src/latency/query.js';
+import { LatencyQuery, tableExamples, validateTable } from '../../src/latency/query.js';
 import { formatTable, latencyTableSchema, measuredTable, readTable } from '../../src/latency/table.js';
 import { distilSource } from '../../src/latency/transferPredictor.js';
 import { fromFile } from '../../src/space/architecture.js';
+import { architectureKey } from '../../src/space/canonical.js';
 import { layerOutput } from '../../src/space/network.js';
+import { InterruptedError } from '../../src/util/errors.js';
 import { silentLogger } from '../../src/util/logger.js';
 import { blockTruthMs, encode, fillRequest, networkTruthMs, tiny, truthfulDevice } from './world.js';
 
@@ -202,6 +204,73 @@ describe('few-shot', () => {
     expect(more.measured).toBe(4);
     expect(more.table.wholeSubnets.slice(0, 50)).toEqual(table.wholeSubnets);
     expect(() => new LatencyQuery(measuredTable(more.table), 'table')).toThrow('and a table of blocks');
+  });
+});
+
+describe('whole subnets in several passes', () => {
+  const wholeSubnets = { fit: 4, check: 3 };
+  const request = (path: string, change: Partial<FillRequest> = {}): FillRequest =>
+    fillRequest(path, { blocks: false, wholeSubnets, subnetPasses: 3, ...change });
+
+  it('are each measured once in every pass, and count by their mean', async () => {
+    // What cannot be seen by the fixed model: it is slowed likewise.
+    const networks = new Map<string, number>();
+    let call = 0;
+    const table = await fillTable(
+      request(newPath(), {
+        connection: truthfulDevice(),
+        buildNetwork: (arch) => {
+          const pass = Math.floor(call++ / 7);
+          const truth = networkTruthMs(tiny, arch, 0);
+          networks.set(architectureKey(tiny.genes, arch), truth);
+          return encode(truth * [0.9, 1, 1.1][pass]!);
+        },
+      }),
+    ).then(({ table: filled }) => filled);
+    expect(call).toBe(21);
+    expect(table.wholeSubnets).toHaveLength(21);
+    const examples = [...tableExamples(table, 'fit'), ...tableExamples(table, 'check')];
+    expect(examples).toHaveLength(7);
+    for (const { architecture, latencyMs } of examples) {
+      const truth = networks.get(architectureKey(tiny.genes, architecture))!;
+      expect(latencyMs / truth).toBeCloseTo((0.9 * 1 * 1.1) ** (1 / 3), 3);
+    }
+    // Pass after pass: the first seven records are of seven subnets.
+    const keys = table.wholeSubnets.map(({ architecture }) =>
+      architectureKey(tiny.genes, fromFile(architecture)),
+    );
+    for (const start of [0, 7, 14]) expect(new Set(keys.slice(start, start + 7)).size).toBe(7);
+  });
+
+  it('go on where they were stopped, and are added to a table of fewer', async () => {
+    const path = newPath();
+    const first = truthfulDevice();
+    await fillTable(request(path, { connection: first, subnetPasses: 1 }));
+    expect(first.measured).toHaveLength(7);
+    const controller = new AbortController();
+    const stopping = truthfulDevice(new Set(), (measured) => {
+      if (measured === 5) controller.abort();
+      return 1;
+    });
+    await expect(
+      fillTable(request(path, { connection: stopping, signal: controller.signal })),
+    ).rejects.toThrow(InterruptedError);
+    const third = truthfulDevice();
+    const { table } = await fillTable(request(path, { connection: third }));
+    expect(table.wholeSubnets).toHaveLength(21);
+    expect(stopping.measured.length + third.measured.length).toBe(14);
+    const more = await fillTable(request(path, { wholeSubnets: { fit: 5, check: 3 } }));
+    expect(more.measured).toBe(3);
+  });
+
+  it('leave out what failed in the first', async () => {
+    const path = newPath();
+    const { table } = await fillTable(request(path, { subnetPasses: 1 }));
+    const id = `subnet ${architectureKey(tiny.genes, fromFile(table.wholeSubnets[0]!.architecture))}`;
+    const device = truthfulDevice(new Set([id]));
+    const { failures, table: other } = await fillTable(request(newPath(), { connection: device }));
+    expect([...failures.keys()]).toEqual([id]);
+    expect(other.wholeSubnets).toHaveLength(18);
   });
 });
 

@@ -13,6 +13,7 @@ interface MeasureOptions extends SpaceOptions {
   readonly device: string;
   readonly whole: number;
   readonly fit?: number;
+  readonly passes: number;
   readonly fewShot?: number;
   readonly from?: string[];
   readonly protocol: string;
@@ -30,6 +31,7 @@ export const measure: Register = (program, context) => {
       'whole subnets to correct predictions with (default: as --whole, at least 20)',
       integer('fit'),
     )
+    .option('--passes <n>', 'times that each whole subnet is measured', integer('passes', 1), 3)
     .option(
       '--few-shot <n>',
       'no blocks: n whole subnets, and what tables of other devices know',
@@ -43,13 +45,19 @@ export const measure: Register = (program, context) => {
     .action(async (options: MeasureOptions, self: Command) => {
       if ((options.fewShot === undefined) !== (options.from === undefined))
         throw new UsageError('Cannot learn from other devices: --few-shot and --from go together');
-      const [{ measure: run, findTable, ownTablePath }, { loadSpace }, { loadDevice }, { protocolByName }] =
-        await Promise.all([
-          import('../../pipeline/measure.js'),
-          import('../../space/presets.js'),
-          import('../../device/profile.js'),
-          import('../../device/protocol.js'),
-        ]);
+      const [
+        { measure: run, findTable, ownTablePath },
+        { tableExamples },
+        { loadSpace },
+        { loadDevice },
+        { protocolByName },
+      ] = await Promise.all([
+        import('../../pipeline/measure.js'),
+        import('../../latency/query.js'),
+        import('../../space/presets.js'),
+        import('../../device/profile.js'),
+        import('../../device/protocol.js'),
+      ]);
       const space = await loadSpace(options.space, spaceOverrides(options));
       const device = await loadDevice(options.device);
       const path = options.table ?? ownTablePath(device.name, space.name);
@@ -60,6 +68,7 @@ export const measure: Register = (program, context) => {
         path,
         whole: options.whole,
         ...(options.fit === undefined ? {} : { fit: options.fit }),
+        passes: options.passes,
         ...(options.fewShot === undefined
           ? {}
           : {
@@ -79,7 +88,7 @@ export const measure: Register = (program, context) => {
         device: device.name,
         space: space.name,
         blocks: Object.keys(table.entries).length,
-        wholeSubnets: table.wholeSubnets.length,
+        wholeSubnets: tableExamples(table, 'fit').length + tableExamples(table, 'check').length,
         measured,
         predictor: table.predictor?.name ?? null,
         drifted: drifted.length,
