@@ -115,10 +115,9 @@ if (tables.length > 1) {
   });
   say(`\n| device, from others | fitted on | ${HEAD} |\n| --- | --- | ${RULE} |`);
   tables.forEach((table, t) => {
-    const context = predictorContext({
-      space: new LatencyQuery(table).space,
-      sources: known.filter((_, i) => i !== t),
-    });
+    const sources = known.filter((_, i) => i !== t && tables[i]!.space.name === table.space.name);
+    if (sources.length === 0) return;
+    const context = predictorContext({ space: new LatencyQuery(table).space, sources });
     const asked = tableExamples(table, 'check');
     for (const samples of [10, 20]) {
       const taken = tableExamples(table, 'fit').slice(0, samples);
