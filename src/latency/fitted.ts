@@ -14,7 +14,7 @@ import { steadyMs, usualSpeed, type UsualSpeed } from './steady.js';
 import { tableEntry, tableSpace, type MeasuredTable, type QueriedTable } from './table.js';
 
 /** How fast the machine of a table usually was; undefined where nobody knows. */
-function usualSpeedOf(table: QueriedTable | ImportedTable): UsualSpeed | undefined {
+export function usualSpeedOf(table: QueriedTable | ImportedTable): UsualSpeed | undefined {
   if (table.format === 'ofakit.imported-latency-table/1') return undefined;
   return usualSpeed([...Object.values(table.entries), ...table.wholeSubnets]);
 }

@@ -55,6 +55,8 @@ export interface FinalistsOptions {
   readonly seed: number;
   readonly sessions: DeviceSessions;
   readonly journal: FinalistJournal;
+  /** By name of the device: how many times as long as undisturbed a network usually takes there; absent where nobody knows. */
+  readonly disturbances: ReadonlyMap<string, number>;
   readonly logger: Logger;
   readonly signal?: AbortSignal;
 }
@@ -72,6 +74,13 @@ const hasDrifted = (measurement: LatencyMeasurement | undefined): boolean =>
 function steadier(first: LatencyMeasurement | undefined, second: LatencyMeasurement): LatencyMeasurement {
   if (first === undefined || !hasDrifted(second)) return second;
   return !hasDrifted(first) || first.sentinelMs <= second.sentinelMs ? first : second;
+}
+
+/** With the latency that it usually has, whatever disturbed the machine meanwhile (decision 0023). */
+function asUsual(measurement: LatencyMeasurement, disturbance: number | undefined): LatencyMeasurement {
+  const { quietMs } = measurement;
+  if (disturbance === undefined || quietMs === undefined) return measurement;
+  return { ...measurement, latencyMs: disturbance * quietMs };
 }
 
 export class Finalists {
@@ -112,7 +121,8 @@ export class Finalists {
 
   /**
    * Latencies of distinct architectures on a device; those known of this device, as it is now, are not measured again.
-   * Where the machine was not steady a network is measured once more, and the steadier of the two results counts.
+   * Where the machine was not steady a network is measured once more, and the steadier of the two results counts. Latencies are
+   * of the machine as it usually is; the journal has them as they were measured.
    * Throws UserError where the device cannot be used at all, InterruptedError when told to stop.
    */
   async measure(device: DeviceProfile, archs: readonly Architecture[], visit: Visit): Promise<Measured> {
@@ -137,7 +147,14 @@ export class Finalists {
       if (known === undefined) missing.set(this.key(arch), { arch, unit });
       else measurements.set(this.key(arch), known);
     }
-    if (missing.size === 0) return { measurements, failures };
+    const told = (): Measured => {
+      const disturbance = this.options.disturbances.get(device.name);
+      return {
+        measurements: new Map([...measurements].map(([key, one]) => [key, asUsual(one, disturbance)])),
+        failures,
+      };
+    };
+    if (missing.size === 0) return told();
     // Before the device is kept waiting: others may ask it meanwhile.
     for (const { arch } of missing.values()) await this.statistics(arch);
     const measureAll = (ids: readonly string[], label: string): Promise<unknown> =>
@@ -173,7 +190,7 @@ export class Finalists {
     );
     const drifted = [...missing.keys()].filter((id) => hasDrifted(measurements.get(id)));
     if (drifted.length > 0) await measureAll(drifted, 'Measuring again what drifted');
-    return { measurements, failures };
+    return told();
   }
 
   /** What every figure of a network follows from. */

@@ -12,6 +12,7 @@ import type { DeviceConnection } from '../device/transport.js';
 import type { Engine } from '../engine/engine.js';
 import { exportSubnet } from '../export/exportSubnet.js';
 import { evaluateLatency } from '../latency/evaluate.js';
+import { usualSpeedOf } from '../latency/fitted.js';
 import { latencyFunction, type LatencyQuery } from '../latency/query.js';
 import { rememberByKey, type BatchFunction } from '../search/quantity.js';
 import type { SearchConstraints } from '../search/search.js';
@@ -95,7 +96,13 @@ export async function specialize(request: SpecializeRequest): Promise<Specializa
   const sessions = new DeviceSessions(new Map(connections), logger);
   try {
     const journal = await FinalistJournal.open(join(folder, FINALISTS_FILE));
-    const finalists = new Finalists({ ...request, sessions, journal });
+    const disturbances = new Map(
+      targets.flatMap(({ device, latency }) => {
+        const disturbance = usualSpeedOf(latency.table)?.disturbance;
+        return disturbance === undefined ? [] : [[device.name, disturbance] as const];
+      }),
+    );
+    const finalists = new Finalists({ ...request, sessions, journal, disturbances });
     const { choices, infeasible } = await chooseAll(request, finalists);
     const matrix = await settle(request, finalists, choices);
     const models = await exportAll(request, finalists, choices, matrix);
