@@ -41,14 +41,28 @@ const say = (text: string): void => {
 const open = async (word: string): Promise<MeasuredTable> =>
   measuredTable(await readTable(word.endsWith('.json') ? word : findTable(word, values.space)), word);
 
-/** Median and 95th percentile of relative differences in percent. */
-function differences(pairs: readonly (readonly [number, number])[]): {
-  count: number;
-  median: number;
-  p95: number;
-} {
-  const percent = pairs.map(([a, b]) => (200 * Math.abs(a - b)) / (a + b)).sort((a, b) => a - b);
-  return { count: pairs.length, median: median(percent), p95: percent[Math.floor(0.95 * percent.length)]! };
+interface Differences {
+  readonly count: number;
+  readonly median: number;
+  readonly p95: number;
+  /** By how much the first are longer in the median, and the median of what differs beside that. */
+  readonly common: number;
+  readonly rest: number;
+}
+
+/** Relative differences in percent; null where there are none. */
+function differences(pairs: readonly (readonly [number, number])[]): Differences | null {
+  if (pairs.length === 0) return null;
+  const percent = pairs.map(([a, b]) => (200 * (a - b)) / (a + b));
+  const sizes = percent.map(Math.abs).sort((a, b) => a - b);
+  const common = median(percent);
+  return {
+    count: pairs.length,
+    median: median(sizes),
+    p95: sizes[Math.floor(0.95 * sizes.length)]!,
+    common,
+    rest: median(percent.map((one) => Math.abs(one - common))),
+  };
 }
 
 function errorCells(errors: LatencyErrors): string {
@@ -137,10 +151,9 @@ if (tables.length > 1) {
 }
 
 type Usual = ReturnType<typeof usualSpeed>;
-type Differences = ReturnType<typeof differences> | null;
 interface Repeated {
-  readonly blocks: Differences;
-  readonly subnets: Differences;
+  readonly blocks: Differences | null;
+  readonly subnets: Differences | null;
 }
 const usualOf = ({ entries, wholeSubnets }: MeasuredTable): Usual =>
   usualSpeed([...Object.values(entries), ...wholeSubnets]);
@@ -167,8 +180,8 @@ for (const [i, word] of values.repeat.entries()) {
       return other === undefined ? [] : [[latencyMs, other]];
     });
     return {
-      blocks: blocks.length === 0 ? null : differences(blocks),
-      subnets: subnets.length === 0 ? null : differences(subnets),
+      blocks: differences(blocks),
+      subnets: differences(subnets),
     };
   };
   const row = {
@@ -180,7 +193,7 @@ for (const [i, word] of values.repeat.entries()) {
   const words = (d: typeof row.blocks): string =>
     d === null
       ? 'none'
-      : `median ${d.median.toFixed(2)} %, 95th percentile ${d.p95.toFixed(2)} % of ${d.count}`;
+      : `median ${d.median.toFixed(2)} %, 95th percentile ${d.p95.toFixed(2)} % of ${d.count} (${d.common.toFixed(2)} % in common, without it ${d.rest.toFixed(2)} %)`;
   say(
     `\nMeasured twice on ${row.device}: blocks ${words(row.blocks)}; whole subnets ${words(row.subnets)}\n` +
       `The same, medians as measured: blocks ${words(row.asMeasured.blocks)}; whole subnets ${words(row.asMeasured.subnets)}`,
