@@ -13,9 +13,10 @@ import { z } from 'zod';
 import { predictorContext } from '../../src/latency/context.js';
 import { fitPredictor } from '../../src/latency/crossValidation.js';
 import { evaluateLatency, type LatencyErrors } from '../../src/latency/evaluate.js';
+import { usualSpeedOf } from '../../src/latency/fitted.js';
 import type { LatencyExample } from '../../src/latency/predictor.js';
 import { LatencyQuery, tableExamples, validateTable } from '../../src/latency/query.js';
-import { steadyMs, usualSpeed } from '../../src/latency/steady.js';
+import { steadyMs } from '../../src/latency/steady.js';
 import { measuredTable, readTable, type MeasuredTable } from '../../src/latency/table.js';
 import { distilSource, transferPredictor } from '../../src/latency/transferPredictor.js';
 import { findTable } from '../../src/pipeline/measure.js';
@@ -150,20 +151,17 @@ if (tables.length > 1) {
   });
 }
 
-type Usual = ReturnType<typeof usualSpeed>;
 interface Repeated {
   readonly blocks: Differences | null;
   readonly subnets: Differences | null;
 }
-const usualOf = ({ entries, wholeSubnets }: MeasuredTable): Usual =>
-  usualSpeed([...Object.values(entries), ...wholeSubnets]);
 const repeats = [];
 for (const [i, word] of values.repeat.entries()) {
   const first = tables[i];
   if (first === undefined) throw new Error('Usage: each table of --repeat is of a table before it');
   const second = await open(word);
   const compare = (a: MeasuredTable, b: MeasuredTable): Repeated => {
-    const [usualA, usualB] = [usualOf(a), usualOf(b)];
+    const [usualA, usualB] = [usualSpeedOf(a), usualSpeedOf(b)];
     const blocks = Object.entries(a.entries).flatMap(([key, entry]): [number, number][] => {
       const other = b.entries[key];
       return other === undefined ? [] : [[steadyMs(entry, usualA), steadyMs(other, usualB)]];
@@ -179,10 +177,7 @@ for (const [i, word] of values.repeat.entries()) {
       const other = others.get(JSON.stringify(architecture));
       return other === undefined ? [] : [[latencyMs, other]];
     });
-    return {
-      blocks: differences(blocks),
-      subnets: differences(subnets),
-    };
+    return { blocks: differences(blocks), subnets: differences(subnets) };
   };
   const row = {
     device: first.device.name,

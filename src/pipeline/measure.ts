@@ -35,7 +35,7 @@ export interface MeasureRequest {
   readonly device: DeviceProfile;
   readonly protocol: Protocol;
   readonly path: string;
-  /** Whole subnets to check predictions with; half as many again (at least 20) are measured to correct the table. */
+  /** Whole subnets to check predictions with; as many again (at least 20) are measured to correct the table. */
   readonly whole: number;
   readonly fit?: number;
   /** In how many jobs each whole subnet is measured. Default: 1. */

@@ -197,7 +197,7 @@ describe('sampleModels', () => {
       quiet: { rounds: 3, tolerance: 0.02 },
       maxModelMs: 1e9,
     };
-    // Levels of rounds of 20 runs; warm-up is over within the first.
+    // Levels that last as long as a round, 20 runs; warm-up ends within the first or second.
     const levels =
       (...ms: number[]): Trace =>
       (run) =>
@@ -208,9 +208,7 @@ describe('sampleModels', () => {
         ['never quiet', (run) => 5 * 1.03 ** ((Math.floor(run / 20) * 7) % 41)],
       ]),
     );
-    // Ten runs warm up, so that rounds begin in the middle of a level.
-    const protocol = plainProtocol({ rounds, round: { ...plainProtocol().round, minSamples: 20 } });
-    const { results } = await replay(bench, ['disturbed', 'never quiet'], protocol);
+    const { results } = await replay(bench, ['disturbed', 'never quiet'], plainProtocol({ rounds }));
     const disturbed = results.get('disturbed')!;
     expect(disturbed.flags).not.toContain('notConverged');
     expect(disturbed.rounds).toBeGreaterThan(4);

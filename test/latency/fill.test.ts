@@ -213,7 +213,7 @@ describe('whole subnets in several passes', () => {
     fillRequest(path, { blocks: false, wholeSubnets, subnetPasses: 3, ...change });
 
   it('are each measured once in every pass, and count by their mean', async () => {
-    // What cannot be seen by the fixed model: it is slowed likewise.
+    // Slower from pass to pass, which the fixed model does not show.
     const networks = new Map<string, number>();
     let call = 0;
     const table = await fillTable(
