@@ -1,24 +1,26 @@
 /** Fills a latency table: measures what it lacks, keeps every result at once, can be stopped at any instant. */
-import { measureOver, type ModelToMeasure } from '../device/measure.js';
+import { measureOver } from '../device/measure.js';
 import type { LatencyMeasurement } from '../device/measurement.js';
-import type { DeviceProfile } from '../device/profile.js';
 import type { Protocol } from '../device/protocol.js';
 import { driftTolerance } from '../device/statistics.js';
 import type { DeviceConnection } from '../device/transport.js';
 import { connectDevice } from '../device/transports.js';
-import { fromFile, toFile, type Architecture } from '../space/architecture.js';
-import { architectureKey } from '../space/canonical.js';
-import { limitGenes } from '../space/limits.js';
-import type { BlockSpec, ImageShape } from '../space/network.js';
-import type { SearchSpace } from '../space/space.js';
 import { silentLogger, type Logger } from '../util/logger.js';
 import { createRandom } from '../util/random.js';
-import { isFirst, shapeKey, withoutContext } from './blockContext.js';
+import { shapeKey } from './blockContext.js';
 import { distinctBlocks } from './blocks.js';
 import { driftOf, flagged, hasDrifted, speedOf, steadier, usualSentinelMs } from './drift.js';
-import { keepPredictor, tableContext } from './fitted.js';
-import { blockInContextModel, contextModel, randomNetworkModel } from './models.js';
-import { chooseInformativeSubnets, chooseSubnets, type SubnetRole, type WholeSubnet } from './subnets.js';
+import {
+  blockModels,
+  blockTasks,
+  contextTasks,
+  hasContext,
+  subnetTasks,
+  wantedSubnets,
+  type TableContent,
+  type Task,
+} from './fillTasks.js';
+import { keepPredictor } from './fitted.js';
 import {
   checkSameConditions,
   emptyTable,
@@ -29,24 +31,12 @@ import {
 } from './table.js';
 import type { TransferSource } from './transferSource.js';
 
-type Onnx = Uint8Array | Promise<Uint8Array>;
-
-export interface FillRequest {
+export interface FillRequest extends TableContent {
   /** The table's file; see `tablePath` for where it is looked for by default. */
   readonly path: string;
-  readonly space: SearchSpace;
-  readonly device: DeviceProfile;
   readonly protocol: Protocol;
-  /** ONNX of one block at the device's batch size, static shapes, small output. Default: `blockInContextModel`. */
-  readonly buildModel?: (block: BlockSpec) => Onnx;
-  /** ONNX of what `buildModel` puts around blocks that take a shape; without it, `buildModel` gives bare blocks. Default: `contextModel`. */
-  readonly buildContext?: (shape: ImageShape) => Onnx;
-  /** ONNX of a whole subnet, likewise. Default: `randomNetworkModel`. */
-  readonly buildNetwork?: (arch: Architecture) => Onnx;
   /** Default: all of the space's. */
   readonly imageSizes?: readonly number[];
-  /** How many whole subnets to have in the table. Default: none. */
-  readonly wholeSubnets?: Readonly<Record<SubnetRole, number>>;
   /**
    * In how many jobs each whole subnet is measured, all subnets in each: what a machine is like for one network differs
    * from minute to minute (decision 0022). Default: 1.
@@ -56,7 +46,6 @@ export interface FillRequest {
   readonly blocks?: boolean;
   /** What is known of other devices. Then those subnets are measured to fit that say most beside it. */
   readonly sources?: readonly TransferSource[];
-  readonly seed?: number;
   readonly signal?: AbortSignal;
   readonly logger?: Logger;
   /** An open connection to `device`; default: one is opened and closed. */
@@ -71,135 +60,6 @@ export interface FillResult {
   readonly failures: ReadonlyMap<string, string>;
   /** What was measured while the machine was not as it mostly is, also when measured again; flagged in the table. */
   readonly drifted: readonly string[];
-}
-
-/** A model to measure and where its result goes. */
-interface Task {
-  readonly model: ModelToMeasure;
-  /** What the table has of it. */
-  current(table: MeasuredTable): LatencyMeasurement | undefined;
-  keep(table: MeasuredTable, measurement: LatencyMeasurement): void;
-}
-
-/** How blocks are timed: bare, or between the layers of a context that is timed alone, too. */
-interface BlockModels {
-  readonly block: (block: BlockSpec) => Onnx;
-  readonly context?: (shape: ImageShape) => Onnx;
-}
-
-function blockModels({ space, device, buildModel, buildContext }: FillRequest): BlockModels {
-  if (buildModel === undefined) {
-    const { inputChannels } = space.file;
-    return {
-      block: (block) => blockInContextModel(block, inputChannels, device.batch),
-      context: buildContext ?? ((shape) => contextModel(shape, device.batch)),
-    };
-  }
-  return { block: buildModel, ...(buildContext === undefined ? {} : { context: buildContext }) };
-}
-
-const hasContext = (block: BlockSpec, { space }: FillRequest, models: BlockModels): boolean =>
-  models.context !== undefined && !isFirst(block, space.file.inputChannels);
-
-function contextTasks(request: FillRequest, blocks: readonly BlockSpec[], models: BlockModels): Task[] {
-  const shapes = new Map(
-    blocks.filter((block) => hasContext(block, request, models)).map(({ input }) => [shapeKey(input), input]),
-  );
-  return [...shapes].map(([key, shape]) => ({
-    model: { id: `context ${key}`, onnx: () => models.context!(shape) },
-    current: ({ contexts }) => (Object.hasOwn(contexts, key) ? contexts[key] : undefined),
-    keep: ({ contexts }, measurement) => {
-      contexts[key] = measurement;
-    },
-  }));
-}
-
-/** For blocks whose context is in the table, if they have one. */
-function blockTasks(
-  request: FillRequest,
-  table: MeasuredTable,
-  blocks: readonly BlockSpec[],
-  models: BlockModels,
-): Task[] {
-  return blocks
-    .filter(
-      (block) => !hasContext(block, request, models) || Object.hasOwn(table.contexts, shapeKey(block.input)),
-    )
-    .map((block) => ({
-      model: { id: block.key, onnx: () => models.block(block) },
-      current: ({ entries }) => (Object.hasOwn(entries, block.key) ? entries[block.key] : undefined),
-      keep: ({ entries, contexts }, measurement) => {
-        entries[block.key] = hasContext(block, request, models)
-          ? withoutContext(measurement, contexts[shapeKey(block.input)]!)
-          : measurement;
-      },
-    }));
-}
-
-/** Subnets of the table and those that are wanted beside them. */
-function wantedSubnets(request: FillRequest, table: MeasuredTable, sizes: readonly number[]): WholeSubnet[] {
-  const { space, wholeSubnets = { fit: 0, check: 0 }, seed = 0 } = request;
-  const name = (arch: Architecture): string => architectureKey(space.genes, arch);
-  const genes = limitGenes(space.genes, { imageSize: sizes });
-  const byName = new Map(
-    table.wholeSubnets.map(({ architecture: file, role }): [string, WholeSubnet] => {
-      const architecture = fromFile(file);
-      return [name(architecture), { architecture, role }];
-    }),
-  );
-  const known = [...byName.values()];
-  const missing: Record<SubnetRole, number> = { ...wholeSubnets };
-  for (const { role } of known) missing[role]--;
-  // Those of the table take the first places of the same sequence, or come from another seed: either way new ones are added.
-  const spread = chooseSubnets(
-    genes,
-    { fit: wholeSubnets.fit + known.length, check: wholeSubnets.check + known.length },
-    seed,
-  );
-  const checks = spread.filter(({ role }) => role === 'check');
-  const informative = (): WholeSubnet[] =>
-    chooseInformativeSubnets(
-      genes,
-      tableContext(table, space),
-      wholeSubnets.fit + known.length,
-      seed,
-      new Set(checks.map(({ architecture }) => name(architecture))),
-    ).map((architecture) => ({ architecture, role: 'fit' }));
-  const fits =
-    table.sources.length > 0 && missing.fit > 0 ? informative() : spread.filter(({ role }) => role === 'fit');
-  const added = [...checks, ...fits].filter(
-    ({ architecture, role }) => !byName.has(name(architecture)) && missing[role]-- > 0,
-  );
-  return [...known, ...added];
-}
-
-/** For those of the subnets that were measured in all passes before `pass`, which counts from 0. */
-function subnetTasks(
-  { space, device, buildNetwork = (arch) => randomNetworkModel(space, arch, device.batch) }: FillRequest,
-  table: MeasuredTable,
-  subnets: readonly WholeSubnet[],
-  pass: number,
-): Task[] {
-  const name = (arch: Architecture): string => architectureKey(space.genes, arch);
-  return subnets.flatMap(({ architecture, role }) => {
-    const own = name(architecture);
-    const places = ({ wholeSubnets: list }: MeasuredTable): number[] =>
-      [...list.keys()].filter((i) => name(fromFile(list[i]!.architecture)) === own);
-    if (places(table).length < pass) return [];
-    return {
-      model: {
-        id: `subnet ${own}${pass === 0 ? '' : ` (${pass + 1})`}`,
-        onnx: () => buildNetwork(architecture),
-      },
-      current: (now) => now.wholeSubnets[places(now)[pass] ?? -1],
-      keep: (now, measurement) => {
-        const at = places(now)[pass];
-        const entry = { architecture: toFile(architecture), role, ...measurement };
-        if (at === undefined) now.wholeSubnets.push(entry);
-        else now.wholeSubnets[at] = entry;
-      },
-    };
-  });
 }
 
 /** Beside what is missing, so much is measured again at most: a machine that is never quiet must not measure for ever. */

@@ -9,7 +9,7 @@ import type { FrontFile } from '../search/front.js';
 import type { JournalHeader } from '../search/journal.js';
 import { checkPick, pickPoint, type PickRule } from '../search/pick.js';
 import { evaluateQuantity, type Constraint, type Quantity } from '../search/quantity.js';
-import type { Found } from '../search/run.js';
+import type { Found } from '../search/ledger.js';
 import { searchObjectives } from '../search/search.js';
 import { strategies } from '../search/strategies/index.js';
 import { gainsOf } from '../search/strategy.js';

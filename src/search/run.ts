@@ -1,30 +1,22 @@
-/** The loop between a strategy and the quantities: proposes, checks limits, evaluates what meets them, remembers the best. */
+/** The loop between a strategy and the quantities: what it proposes goes to the ledger, what that says goes back. */
 import { setImmediate } from 'node:timers/promises';
 import type { Engine } from '../engine/engine.js';
 import type { Architecture } from '../space/architecture.js';
-import { canonical } from '../space/canonical.js';
 import type { Gene } from '../space/gene.js';
 import { Genome, type Genotype } from '../space/genotype.js';
 import { UserError } from '../util/errors.js';
 import type { Progress } from '../util/logger.js';
+import { checkAbilities } from './abilities.js';
 import { findFeasible, infeasible } from './feasibility.js';
 import { genesSha256, SearchJournal, type JournalHeader, type RecordedTrial } from './journal.js';
-import { nonDominated, ParetoFront } from './pareto.js';
-import {
-  candidateFunction,
-  evaluateQuantity,
-  exactWhereClose,
-  violation,
-  violationFunction,
-  type CandidateFunction,
-  type Constraint,
-  type Quantity,
-} from './quantity.js';
+import { Ledger, type Found, type Goals } from './ledger.js';
+import { nonDominated } from './pareto.js';
+import { violationFunction } from './quantity.js';
+import { exactly, withoutQuickWays } from './quickWays.js';
 import {
   createCandidate,
   gainsOf,
   type Candidate,
-  type FeasibleTrial,
   type Strategy,
   type StrategyContext,
   type StrategyDefinition,
@@ -34,17 +26,10 @@ import { surrogateOf, type Regressor } from './surrogate.js';
 
 /** Candidates evaluated at once, at most. */
 const BATCH = 256;
-/** Shares of images add up to a budget but for rounding. */
-const ROUNDING = 1e-9;
 
-export interface RunOptions {
+export interface RunOptions extends Goals {
   readonly genes: readonly Gene[];
   readonly strategy: StrategyDefinition;
-  /** What is sought: one, or several for strategies that can. */
-  readonly objectives: readonly Quantity[];
-  /** Kept of every network; the front trades the objectives against these, too. */
-  readonly recorded?: readonly Quantity[];
-  readonly constraints: readonly Constraint[];
   /** Evaluations of the objectives; one on a share of the images counts as that share. Checking limits is free. */
   readonly budget: number;
   readonly seed: number;
@@ -56,16 +41,6 @@ export interface RunOptions {
   readonly journal?: { readonly path: string; readonly origin: JournalHeader['origin'] };
   readonly progress?: Progress;
   readonly signal?: AbortSignal;
-}
-
-/** A network that meets all limits. */
-export interface Found {
-  /** Canonical. */
-  readonly architecture: Architecture;
-  /** Of the objectives. */
-  readonly values: readonly number[];
-  /** Of the recorded quantities. */
-  readonly recorded: readonly number[];
 }
 
 export interface RunResult {
@@ -81,155 +56,6 @@ export interface RunResult {
   readonly front: readonly Found[];
 }
 
-const NOTHING: readonly number[] = [];
-
-/** Field by field: there are many, and a spread costs more than all the rest. */
-function feasibleTrial(candidate: Candidate, values: readonly number[]): FeasibleTrial {
-  const { architecture, genotype, key, fidelity } = candidate;
-  return fidelity === undefined
-    ? { architecture, genotype, key, state: 'feasible', values }
-    : { architecture, genotype, key, fidelity, state: 'feasible', values };
-}
-
-/** What a run has seen so far. */
-class Ledger {
-  evaluated = 0;
-  checked = 0;
-  readonly history: (Found & { readonly evaluated: number })[] = [];
-  /** Best value of each constraint's quantity, feasible or not. */
-  readonly extremes: number[];
-  readonly front: ParetoFront<{ readonly gains: readonly number[]; readonly found: Found }>;
-  #best = Number.NEGATIVE_INFINITY;
-  /** Of the first objective: 1 where more is better. */
-  readonly #sign: number;
-  readonly #functions = new Map<Quantity, CandidateFunction>();
-  readonly #chunk: number;
-  readonly #kept: readonly Quantity[];
-
-  constructor(
-    private readonly options: RunOptions,
-    private readonly genome: Genome,
-  ) {
-    const { constraints, objectives, recorded = [] } = options;
-    this.#kept = [...objectives, ...recorded];
-    this.#sign = objectives[0]!.direction === 'maximize' ? 1 : -1;
-    this.extremes = constraints.map(() => Number.NaN);
-    this.front = new ParetoFront(({ gains }) => gains);
-    for (const quantity of [...this.#kept, ...constraints.map((constraint) => constraint.quantity)])
-      this.#functions.set(quantity, candidateFunction(quantity, genome));
-    this.#chunk = Math.min(...this.#kept.map(({ chunk }) => chunk ?? Number.POSITIVE_INFINITY));
-  }
-
-  get best(): Found | undefined {
-    const last = this.history.at(-1);
-    if (last === undefined) return undefined;
-    const { evaluated: _, ...found } = last;
-    return found;
-  }
-
-  /**
-   * Limits first; the objectives only of those that meet them, a chunk at a time. `known`: what a journal says of the
-   * first candidates. `done`: of every further stretch of candidates.
-   */
-  async evaluate(
-    candidates: readonly Candidate[],
-    known: readonly RecordedTrial[],
-    done: (trials: readonly RecordedTrial[]) => Promise<void>,
-  ): Promise<RecordedTrial[]> {
-    const trials: RecordedTrial[] = [...known];
-    for (const trial of known) this.accept(trial);
-    const asked = candidates.slice(known.length);
-    const { excess, columns } = await this.#limits(asked);
-    for (let start = 0; start < asked.length;) {
-      this.options.signal?.throwIfAborted();
-      let [end, feasible] = [start, 0];
-      while (end < asked.length && feasible < this.#chunk) if (excess[end++] === 0) feasible++;
-      const stretch = await this.#evaluateStretch(asked, start, end, excess, columns);
-      for (const trial of stretch) this.accept(trial);
-      trials.push(...stretch);
-      await done(stretch);
-      start = end;
-    }
-    return trials;
-  }
-
-  /** Counts a trial, and keeps it where it is the best or on the front. */
-  accept({ trial, recorded }: RecordedTrial): void {
-    this.checked++;
-    if (trial.state === 'infeasible') return;
-    const { fidelity = 1, values } = trial;
-    this.evaluated += fidelity;
-    if (Math.abs(this.evaluated - Math.round(this.evaluated)) < ROUNDING)
-      this.evaluated = Math.round(this.evaluated);
-    if (fidelity < 1) return;
-    if (this.#kept.length === 1 && this.#sign * values[0]! <= this.#best) return;
-    const gains = gainsOf(this.#kept, recorded.length === 0 ? values : [...values, ...recorded]);
-    const better = gains[0]! > this.#best;
-    if (!better && !this.front.accepts(gains)) return;
-    const found = { architecture: canonical(this.genome.genes, trial.architecture), values, recorded };
-    this.front.add({ gains, found });
-    if (!better) return;
-    this.#best = gains[0]!;
-    this.history.push({ ...found, evaluated: this.evaluated });
-  }
-
-  /** Of each candidate the sum of relative excesses, and the values that it was computed from. */
-  async #limits(
-    candidates: readonly Candidate[],
-  ): Promise<{ excess: Float64Array; columns: Map<Quantity, ArrayLike<number>> }> {
-    const excess = new Float64Array(candidates.length);
-    const columns = new Map<Quantity, ArrayLike<number>>();
-    for (const [c, constraint] of this.options.constraints.entries()) {
-      const { quantity } = constraint;
-      const answers = columns.get(quantity) ?? (await this.#functions.get(quantity)!(candidates));
-      const values = await exactWhereClose(constraint, answers, (i) => candidates[i]!.architecture);
-      columns.set(quantity, values);
-      for (let i = 0; i < candidates.length; i++) {
-        excess[i]! += violation(constraint, values[i]!);
-        const extreme = this.extremes[c]!;
-        if (!(quantity.direction === 'minimize' ? values[i]! >= extreme : values[i]! <= extreme))
-          this.extremes[c] = values[i]!;
-      }
-    }
-    return { excess, columns };
-  }
-
-  async #evaluateStretch(
-    candidates: readonly Candidate[],
-    start: number,
-    end: number,
-    excess: Float64Array,
-    columns: ReadonlyMap<Quantity, ArrayLike<number>>,
-  ): Promise<RecordedTrial[]> {
-    const rows: number[] = [];
-    for (let i = start; i < end; i++) if (excess[i] === 0) rows.push(i);
-    const feasible = rows.map((row) => candidates[row]!);
-    const kept: ArrayLike<number>[] = [];
-    for (const quantity of this.#kept) {
-      const column = columns.get(quantity);
-      kept.push(column ? rows.map((row) => column[row]!) : await this.#functions.get(quantity)!(feasible));
-    }
-    const { length } = this.options.objectives;
-    const trials: RecordedTrial[] = [];
-    for (let i = start, row = 0; i < end; i++) {
-      const candidate = candidates[i]!;
-      if (excess[i]! > 0) {
-        trials.push({
-          trial: { ...candidate, state: 'infeasible', violation: excess[i]! },
-          recorded: NOTHING,
-        });
-        continue;
-      }
-      const values = new Array<number>(length);
-      for (let o = 0; o < length; o++) values[o] = kept[o]![row]!;
-      const recorded = kept.length === length ? NOTHING : kept.slice(length).map((column) => column[row]!);
-      row++;
-      trials.push({ trial: feasibleTrial(candidate, values), recorded });
-    }
-    return trials;
-  }
-}
-
 /**
  * Runs a strategy until the budget is used up or it has nothing left to propose. Deterministic for a seed. Throws
  * InfeasibleError where no network meets the limits (for exact strategies that is proven, for others it is what descents
@@ -241,7 +67,7 @@ export async function runSearch(options: RunOptions): Promise<RunResult> {
   if (!(budget >= 1)) throw new RangeError(`Cannot search: the budget must be at least 1: it is ${budget}`);
   checkAbilities(options);
   const genome = new Genome(genes);
-  const ledger = new Ledger(options, genome);
+  const ledger = new Ledger(options, options.signal, genome);
   const journal =
     options.journal &&
     (await SearchJournal.open(
@@ -288,51 +114,6 @@ export async function runSearch(options: RunOptions): Promise<RunResult> {
   const { evaluated: _, ...best } = last;
   const gains = ({ values, recorded: more }: Found): number[] => gainsOf(kept, [...values, ...more]);
   return { best, evaluated, checked, history, front: nonDominated(front, gains).reverse() };
-}
-
-/** Relative difference of a quick answer that is more than rounding. */
-const WRONG = 1e-4;
-
-/**
- * The same with the quantities' own answers in place of quick ones. Undefined where these are wrong: sums that were found to
- * agree on some networks and do not on others.
- */
-async function exactly<F extends Found>(
-  kept: readonly Quantity[],
-  all: readonly F[],
-): Promise<F[] | undefined> {
-  const columns: (ArrayLike<number> | undefined)[] = [];
-  const archs = all.map(({ architecture }) => architecture);
-  for (const quantity of kept)
-    columns.push(quantity.forGenome === undefined ? undefined : await evaluateQuantity(quantity, archs));
-  let right = true;
-  const exact = all.map((found, row) => {
-    const own = [...found.values, ...found.recorded].map((value, i) => {
-      const wanted = columns[i]?.[row] ?? value;
-      if (Math.abs(value - wanted) > WRONG * Math.abs(wanted)) right = false;
-      return wanted;
-    });
-    return { ...found, values: own.slice(0, found.values.length), recorded: own.slice(found.values.length) };
-  });
-  return right ? exact : undefined;
-}
-
-function withoutQuickWays({
-  objectives,
-  recorded = [],
-  constraints,
-}: RunOptions): Pick<RunOptions, 'objectives' | 'recorded' | 'constraints'> {
-  const slow = new Map<Quantity, Quantity>();
-  const without = (quantity: Quantity): Quantity => {
-    const { forGenome: _, ...rest } = quantity;
-    if (!slow.has(quantity)) slow.set(quantity, rest);
-    return slow.get(quantity)!;
-  };
-  return {
-    objectives: objectives.map(without),
-    recorded: recorded.map(without),
-    constraints: constraints.map(({ quantity, limit }) => ({ quantity: without(quantity), limit })),
-  };
 }
 
 function contextOf(
@@ -413,29 +194,4 @@ function checkReplay(
   throw new UserError(
     'Cannot go on with the journal: the strategy must propose again what it holds: it proposes other networks; the journal is damaged or was written by another version of ofakit',
   );
-}
-
-/** Throws UserError for a strategy that cannot do what is asked of it, or lacks what it needs. */
-function checkAbilities({ strategy, objectives, regressor, engine }: RunOptions): void {
-  const { name, capabilities, needs = {} } = strategy;
-  const cannot = (reason: string): never => {
-    throw new UserError(`Cannot search by "${name}": ${reason}`);
-  };
-  if (objectives.length === 0) cannot('there must be an objective: there is none');
-  if (objectives.length > 1 && !capabilities.multiObjective) {
-    cannot(
-      `it seeks one objective: there are ${objectives.length} (${objectives.map((objective) => objective.name).join(', ')}); strategies for several are marked in docs/search.md`,
-    );
-  }
-  if (needs.surrogate !== undefined && regressor === undefined)
-    cannot('it needs a regressor to guess objectives with: there is none');
-  if (needs.surrogate === 'variance' && regressor?.variance === false)
-    cannot(`it needs a regressor that knows how sure it is: "${regressor.name}" does not`);
-  if (needs.fidelity === true && objectives[0]?.evaluateAt === undefined) {
-    cannot(
-      `it evaluates on a share of the validation images: "${objectives[0]?.name}" can only be asked on all of them`,
-    );
-  }
-  if (needs.engine === true && engine === undefined)
-    cannot('it needs an engine to run networks on: there is none');
 }

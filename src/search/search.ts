@@ -6,6 +6,7 @@ import { limitGenes, type GeneLimits } from '../space/limits.js';
 import type { SearchSpace } from '../space/space.js';
 import { UserError } from '../util/errors.js';
 import { silentLogger, type Logger } from '../util/logger.js';
+import type { Found } from './ledger.js';
 import {
   accuracyQuantity,
   costQuantities,
@@ -14,7 +15,7 @@ import {
   type Constraint,
   type Quantity,
 } from './quantity.js';
-import { runSearch, type Found, type RunOptions, type RunResult } from './run.js';
+import { runSearch, type RunOptions, type RunResult } from './run.js';
 import type { StrategyDefinition } from './strategy.js';
 import { strategies, strategyByName } from './strategies/index.js';
 

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { UserError } from '../../util/errors.js';
 import { appendJsonLine, fileProblem, readJsonLines, writeAtomic } from '../../util/files.js';
 import type { Logger } from '../../util/logger.js';
-import type { Journal, StoredJob } from './jobs.js';
+import type { Journal, StoredJob } from './job.js';
 import { jobIdSchema, jobRequestSchema, numberedEventSchema, type NumberedEvent } from './wire.js';
 
 const SUFFIX = '.jsonl';

@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { UserError } from '../../util/errors.js';
 import { fileProblem } from '../../util/files.js';
 import { ModelChecker } from './checker.js';
-import type { ModelSupply } from './jobs.js';
+import type { ModelSupply } from './delivery.js';
 import { hashSchema } from './wire.js';
 
 /** This model is not accepted, now or later. */

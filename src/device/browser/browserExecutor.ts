@@ -2,19 +2,16 @@
  * A browser as it takes jobs. Tabs come and go; one works, and a job waits for a tab of the same device when it is gone:
  * nothing that was told is asked again, and nothing that another device says is taken for an answer. Knows no HTTP.
  */
-import { randomUUID } from 'node:crypto';
 import { UserError } from '../../util/errors.js';
 import type { Executor } from '../executor.js';
 import { modelHash, type DeviceFingerprint } from '../fingerprint.js';
-import type { Machine } from '../machine.js';
-import { checkProvider, providers } from '../providers.js';
+import { checkProvider } from '../providers.js';
 import { referenceModels } from '../referenceModels.js';
 import type { RuntimeSettings } from '../settings.js';
 import type { DeviceConnection, MeasureEvent, MeasureJob } from '../transport.js';
-import type { Hello, Order, Report, TabDevice, TabEvent, WorkOrder } from './messages.js';
-
-/** A tab that was lost so often while it was at the same model is taken to have been killed by it. */
-const MAX_LOSSES = 3;
+import { BrowserRun, MAX_LOSSES } from './browserRun.js';
+import type { Hello, Order, Report, TabDevice, WorkOrder } from './messages.js';
+import { checkSettings, describeDevice, effectiveSettings, machineOf, sameDevice } from './tabDevice.js';
 
 const IDLE = 'waiting for work';
 
@@ -47,149 +44,6 @@ interface Tab {
 /** A page that has told nothing for so long is taken for asleep or dead where another one can work: they tell every 10 s. */
 const FRESH_MS = 30_000;
 
-const sameDevice = (a: TabDevice, b: TabDevice): boolean => JSON.stringify(a) === JSON.stringify(b);
-
-/** `Android 14, Chrome 139, 8 cores`. */
-export function describeDevice({ os, browser, cores, gpu, isolated }: TabDevice): string {
-  return [os, browser, `${cores} cores`, gpu, isolated ? undefined : 'not isolated']
-    .filter((part) => part != null && part !== '')
-    .join(', ');
-}
-
-/** Settings as they take effect there. Threads of WebAssembly come with the runtime's default, which spins. */
-function effectiveSettings(wanted: RuntimeSettings, device: TabDevice): RuntimeSettings {
-  const threads = wanted.provider.name === 'wasm' && device.isolated ? wanted.threads : 1;
-  return { ...wanted, threads, pin: null, spinning: threads > 1 };
-}
-
-function machine(device: TabDevice, runtimeVersion: string, provider: string): Machine {
-  const onCpu = providers.get(provider)?.onCpu === true;
-  return {
-    cpu: 'not told by browsers',
-    ...(onCpu || device.gpu === null ? {} : { gpu: device.gpu }),
-    cores: device.cores,
-    os: device.os,
-    kernel: 'not told by browsers',
-    arch: device.arch,
-    host: device.browser,
-    runtime: `onnxruntime-web ${runtimeVersion}`,
-    timer: `wall, ${device.isolated ? 'cross-origin isolated' : 'not isolated'}`,
-  };
-}
-
-/** Throws UserError where the device cannot do what is wanted. Says what it does instead of some of it. */
-function checkSettings(wanted: RuntimeSettings, device: TabDevice, warn: (text: string) => void): void {
-  const refuse = (reason: string): UserError =>
-    new UserError(`Cannot measure in this browser (${describeDevice(device)}): ${reason}`);
-  checkProvider(wanted.provider, 'browser');
-  const { name } = wanted.provider;
-  if (wanted.precision !== 'float32') throw refuse(`it measures float32: precision is ${wanted.precision}`);
-  if (name === 'webgpu' && device.gpu === null) {
-    throw refuse(
-      'it has no WebGPU; that needs a page from https or http://localhost, and a GPU the browser trusts',
-    );
-  }
-  if (name === 'wasm' && wanted.threads > device.cores) {
-    throw refuse(`threads must be at most ${device.cores}: current value is ${wanted.threads}`);
-  }
-  if (name === 'wasm' && wanted.threads > 1 && !device.isolated) {
-    warn(
-      'The page is not cross-origin isolated (that needs https, or http://localhost): measuring with one thread instead of ' +
-        `${wanted.threads}`,
-    );
-  }
-  if (wanted.pin !== null) warn('A browser cannot be bound to processors: measuring unbound');
-}
-
-/** A job on its way through one or more attempts. */
-class Run {
-  /** Identifies what a tab was last told to do; null until one was. */
-  attempt: string | null = null;
-  /** Events of the attempt that have arrived. */
-  told = 0;
-  current: string | undefined;
-  private readonly losses = new Map<string, number>();
-  private open: Set<string>;
-  private pause: NodeJS.Timeout | undefined;
-  private finish!: (lost: string | undefined) => void;
-  readonly ended: Promise<string | undefined>;
-  over = false;
-
-  constructor(
-    readonly job: MeasureJob,
-    /** Pages of other devices may not work on it. */
-    readonly device: TabDevice,
-    private readonly onEvent: (event: MeasureEvent) => void,
-    private readonly pausedEveryMs: number,
-  ) {
-    this.open = new Set(job.models.map(({ id }) => id));
-    this.ended = new Promise((resolve) => (this.finish = resolve));
-  }
-
-  end(lost: string | undefined): void {
-    this.over = true;
-    this.work();
-    this.finish(lost);
-  }
-
-  /** Tells that nothing happens, now and from time to time. */
-  wait(reason: string): void {
-    this.work();
-    const tell = (): void => this.onEvent({ type: 'paused', reason });
-    tell();
-    this.pause = setInterval(tell, this.pausedEveryMs);
-  }
-
-  /** Ends what `wait` began. */
-  work(): void {
-    clearInterval(this.pause);
-    this.pause = undefined;
-  }
-
-  get waiting(): boolean {
-    return this.pause !== undefined;
-  }
-
-  /** What to tell a tab that begins with what is left; undefined where the last model has cost too many tabs. */
-  begin(references: WorkOrder['references'], runtimeUrl: string): Order | undefined {
-    if (this.current !== undefined && this.open.has(this.current)) {
-      const losses = (this.losses.get(this.current) ?? 0) + 1;
-      this.losses.set(this.current, losses);
-      if (losses >= MAX_LOSSES) return undefined;
-    }
-    this.attempt = randomUUID();
-    this.told = 0;
-    const { settings, protocol, seed, models } = this.job;
-    return {
-      type: 'work',
-      attempt: this.attempt,
-      settings,
-      protocol,
-      seed,
-      models: models
-        .filter(({ id }) => this.open.has(id))
-        .map(({ id, hash, onnx }) => ({ id, hash, bytes: onnx.byteLength })),
-      references,
-      runtimeUrl,
-    };
-  }
-
-  /** An event of the current attempt. */
-  take(event: TabEvent): void {
-    if (event.type === 'lost') return this.end(event.reason);
-    // The page itself is paused: the executor tells that again by itself.
-    if (event.type === 'paused') return this.wait(event.reason);
-    this.work();
-    if (event.type === 'step') this.current = event.id;
-    if (event.type === 'result' || event.type === 'failed') {
-      // Of a model that is settled nothing more is taken.
-      if (!this.open.delete(event.id)) return;
-    }
-    this.onEvent(event);
-    if (event.type === 'done') this.end(undefined);
-  }
-}
-
 /** What a stream's end has to call. */
 export interface TabHandle {
   close(): void;
@@ -204,7 +58,7 @@ export class BrowserExecutor implements Executor {
   /** The last device that worked, or would have. */
   private device: TabDevice | undefined;
   private readonly firstTab = new Set<() => void>();
-  private run: Run | undefined;
+  private run: BrowserRun | undefined;
   private silence: NodeJS.Timeout | undefined;
   /** Content of the reference models by hash. */
   private readonly references: ReadonlyMap<string, Uint8Array>;
@@ -223,7 +77,7 @@ export class BrowserExecutor implements Executor {
     checkSettings(wanted, device, (note) => logger.warn(note));
     const settings = effectiveSettings(wanted, device);
     const fingerprint: DeviceFingerprint = {
-      ...machine(device, this.options.runtime.version, settings.provider.name),
+      ...machineOf(device, this.options.runtime.version, settings.provider.name),
       settings,
     };
     return {
@@ -258,7 +112,7 @@ export class BrowserExecutor implements Executor {
   ): Promise<string | undefined> {
     if (this.run !== undefined) throw new RangeError('Cannot carry out two jobs at a time in a browser');
     if (signal?.aborted) return 'it was stopped';
-    const run = new Run(job, device, onEvent, this.options.pausedEveryMs ?? 15_000);
+    const run = new BrowserRun(job, device, onEvent, this.options.pausedEveryMs ?? 15_000);
     this.run = run;
     this.worker = undefined;
     const onAbort = (): void => run.end('it was stopped');
@@ -312,11 +166,11 @@ export class BrowserExecutor implements Executor {
     const { run } = this;
     if (run === undefined) return true;
     const provider = run.job.settings.provider.name;
-    const text = (device: TabDevice): string => JSON.stringify(machine(device, '', provider));
+    const text = (device: TabDevice): string => JSON.stringify(machineOf(device, '', provider));
     return text(tab.device) === text(run.device);
   }
 
-  private whyPaused({ device }: Run): string {
+  private whyPaused({ device }: BrowserRun): string {
     return (
       `no page of the device is open (${describeDevice(device)}): open ${this.options.pageUrl()} there; ` +
       'the measurement goes on then'

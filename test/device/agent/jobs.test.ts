@@ -3,16 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { ModelSupply } from '../../../src/device/agent/delivery.js';
+import { noJournal, type Journal, type StoredJob } from '../../../src/device/agent/job.js';
 import {
   defaultQueueLimits,
   JobConflictError,
   JobQueue,
-  noJournal,
   QueueFullError,
   type JobQueueOptions,
-  type Journal,
-  type ModelSupply,
-  type StoredJob,
 } from '../../../src/device/agent/jobs.js';
 import type { AgentEvent, JobRequest, NumberedEvent } from '../../../src/device/agent/wire.js';
 import { deviceKey, localFingerprint } from '../../../src/device/fingerprint.js';

@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   BrowserExecutor,
-  describeDevice,
   type BrowserExecutorOptions,
   type TabHandle,
 } from '../../../src/device/browser/browserExecutor.js';
 import type { Order, TabDevice, TabEvent, WorkOrder } from '../../../src/device/browser/messages.js';
+import { describeDevice } from '../../../src/device/browser/tabDevice.js';
 import { deviceKey, modelHash } from '../../../src/device/fingerprint.js';
 import { measurementSchema, type LatencyMeasurement } from '../../../src/device/measurement.js';
 import type { RuntimeSettings } from '../../../src/device/settings.js';
