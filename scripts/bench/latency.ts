@@ -3,7 +3,8 @@
  *                          [--help-data help-ofa-latency.csv] [--draws 10] [--json]
  *
  * How good predicted latencies are. For each table (a file, or a device's table for --space): every predictor on the whole
- * subnets that none was fitted on. With two tables or more: each device from 10 and 20 subnets and what the others know.
+ * subnets that none was fitted on, and how far measurements repeat where each subnet has several. With two tables or more:
+ * each device from 10 and 20 subnets and what the others know.
  * --repeat: the same tables measured again, in the same order: what predictions are made from, and medians as measured.
  * --models: what `ofa specialize --json` printed. --help-data: few-shot figures on 12 real GPU settings.
  */
@@ -23,6 +24,7 @@ import { findTable } from '../../src/pipeline/measure.js';
 import { loadSpace } from '../../src/space/presets.js';
 import { FewShotBench, type FewShotRow } from './support/fewShot.js';
 import { describeMachine, median } from './support/machine.js';
+import { passesAgree } from './support/passes.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -113,13 +115,22 @@ const state = tables.map((table) => {
     contentionPercent: share('contention'),
     notConvergedPercent: share('notConverged'),
     halfWidthPercent: halfWidths.length === 0 ? null : median(halfWidths),
+    passes: passesAgree(table),
+    passesAsMeasured: passesAgree(uncorrected(table)),
   };
 });
-for (const s of state)
+for (const s of state) {
   say(
     `${s.device}: ${s.blocks} blocks by "${s.protocol}"; drift ${s.driftPercent.toFixed(1)} %, contention ${s.contentionPercent.toFixed(1)} %, ` +
       `not converged ${s.notConvergedPercent.toFixed(1)} %; half-width of a whole subnet's 95 % interval ${s.halfWidthPercent?.toFixed(2) ?? '-'} %`,
   );
+  if (s.passes !== null)
+    say(
+      `${s.device}: ${s.passes.networks} subnets in ${s.passes.passes} passes; standard deviation of one measurement ${s.passes.deviationPercent.toFixed(2)} %, ` +
+        `of their mean ${s.passes.meanDeviationPercent.toFixed(2)} %, Kendall tau between passes ${s.passes.kendallTau.toFixed(3)}; ` +
+        `as measured, whatever the machine's speed: ${s.passesAsMeasured?.deviationPercent.toFixed(2) ?? '-'} %`,
+    );
+}
 
 /** Each device by what the others know. */
 const ownFewShot: { device: string; samples: number; errors: LatencyErrors }[] = [];
