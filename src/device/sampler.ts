@@ -219,6 +219,8 @@ class Session {
   private async readSentinel(): Promise<number[]> {
     const { bench, sentinelRepeats, protocol } = this;
     await this.readOverhead(1);
+    // As a round of any model: what runs cold says nothing of one that runs warm.
+    if (protocol.round.rewarmRuns > 0) await bench.sentinel.run(protocol.round.rewarmRuns);
     return takeSamples(bench.sentinel, sentinelRepeats, protocol.sentinel.samples, bench.cpuBound);
   }
 

@@ -303,6 +303,29 @@ describe('sampleModels', () => {
     expect(results.get('a')).toMatchObject({ overheadMs: 0.5, latencyMs: 2.5, quietMs: 2.75 });
   });
 
+  it('reads the fixed model as warm as it measures models', async () => {
+    // What ran before has the caches: three runs of the fixed model take twice as long.
+    let cold = 0;
+    const bench = new ReplayBench(
+      new Map([
+        [
+          'a',
+          () => {
+            cold = 3;
+            return 1;
+          },
+        ],
+      ]),
+      () => (cold-- > 0 ? 4 : 2),
+    );
+    const protocol = plainProtocol({
+      round: { ...plainProtocol().round, rewarmRuns: 3 },
+      sentinel: { ...plainProtocol().sentinel, samples: 4 },
+    });
+    const { results } = await replay(bench, ['a'], protocol);
+    expect(results.get('a')).toMatchObject({ sentinelMs: 2, quietSentinelMs: 2 });
+  });
+
   it('refuses a bench whose clock gives no numbers', async () => {
     const bench = new ReplayBench(new Map([['a', (run) => [1, 2, 3][run] ?? Number.NaN]]));
     const { failures } = await replay(bench, ['a'], plainProtocol());
