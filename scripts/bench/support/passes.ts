@@ -12,8 +12,31 @@ export interface PassesAgree {
   readonly deviationPercent: number;
   /** Of the mean of all passes: what "measured" means where predictions are judged. */
   readonly meanDeviationPercent: number;
-  /** Kendall's tau of one pass and the next, mean of all pairs: a prediction from one pass could hardly have more. */
+  /** Kendall's tau of one pass and another, mean of all pairs: a prediction from one pass could hardly have more. */
   readonly kendallTau: number;
+}
+
+/** `timesMs`: networks x passes, two of each at least. The deviation is the root mean square residual of a two-way table of logarithms. */
+export function agreement(timesMs: readonly (readonly number[])[]): PassesAgree {
+  const logs = timesMs.map((row) => row.map(Math.log));
+  const [networks, passes] = [logs.length, logs[0]!.length];
+  const pass = (p: number): number[] => logs.map((row) => row[p]!);
+  const passMeans = logs[0]!.map((_, p) => mean(pass(p)));
+  const squares = logs.flatMap((row) => {
+    const centred = row.map((log, p) => log - passMeans[p]!);
+    const centre = mean(centred);
+    return centred.map((one) => (one - centre) ** 2);
+  });
+  const freedom = (networks - 1) * (passes - 1);
+  const deviationPercent = 100 * Math.sqrt((squares.length * mean(squares)) / freedom);
+  const pairs = passMeans.flatMap((_, b) => passMeans.slice(0, b).map((__, a) => [a, b] as const));
+  return {
+    networks,
+    passes,
+    deviationPercent,
+    meanDeviationPercent: deviationPercent / Math.sqrt(passes),
+    kendallTau: mean(pairs.map(([a, b]) => kendallTauB(pass(a), pass(b)))),
+  };
 }
 
 /** Of as many passes as half of the networks have, in the order of the table; null where that is fewer than two. */
@@ -26,36 +49,8 @@ export function passesAgree(table: MeasuredTable): PassesAgree | null {
   }
   const counts = [...times.values()].map((list) => list.length).sort((a, b) => a - b);
   const passes = counts[Math.floor(counts.length / 2)] ?? 0;
-  const networks = [...times.values()]
+  const rows = [...times.values()]
     .filter((list) => list.length >= passes)
     .map((list) => list.slice(0, passes));
-  if (passes < 2 || networks.length < 2) return null;
-
-  const logs = networks.map((list) => list.map(Math.log));
-  const passMeans = Array.from({ length: passes }, (_, p) => mean(logs.map((row) => row[p]!)));
-  const squares = logs.flatMap((row) => {
-    const centred = row.map((log, p) => log - passMeans[p]!);
-    const centre = mean(centred);
-    return centred.map((one) => (one - centre) ** 2);
-  });
-  const freedom = (networks.length - 1) * (passes - 1);
-  const deviationPercent = 100 * Math.sqrt(squares.reduce((a, b) => a + b, 0) / freedom);
-
-  const taus: number[] = [];
-  for (let a = 0; a < passes; a++) {
-    for (let b = a + 1; b < passes; b++)
-      taus.push(
-        kendallTauB(
-          logs.map((row) => row[a]!),
-          logs.map((row) => row[b]!),
-        ),
-      );
-  }
-  return {
-    networks: networks.length,
-    passes,
-    deviationPercent,
-    meanDeviationPercent: deviationPercent / Math.sqrt(passes),
-    kendallTau: mean(taus),
-  };
+  return passes < 2 || rows.length < 2 ? null : agreement(rows);
 }
