@@ -3,11 +3,12 @@
  *
  * How far a measurement repeats, and what the fixed model tells. The same networks, and the fixed model as one more, each
  * loaded several times, are measured in several jobs: copies differ by what is random within a job, means of copies by what
- * the machine is like from job to job; the second also over the fixed model's own readings.
+ * the machine is like from job to job; the second also over the fixed model's own readings. For devices fast enough for the
+ * large fixed model.
  */
 import { parseArgs } from 'node:util';
 import { mean, sampleStandardDeviation } from 'simple-statistics';
-import { measureOver } from '../../src/device/measure.js';
+import { BATCH_BYTES, measureOver } from '../../src/device/measure.js';
 import type { LatencyMeasurement } from '../../src/device/measurement.js';
 import { loadDevice } from '../../src/device/profile.js';
 import { protocolByName } from '../../src/device/protocol.js';
@@ -33,6 +34,8 @@ const { values } = parseArgs({
 const [networks, copies, jobs, seed] = [values.networks, values.copies, values.jobs, values.seed].map(
   Number,
 ) as [number, number, number, number];
+if (![networks, copies, jobs].every((count) => Number.isInteger(count) && count >= 2))
+  throw new Error('Usage: --networks, --copies and --jobs are whole numbers of at least 2');
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 const space = await loadSpace(values.space);
@@ -45,6 +48,8 @@ const onnx = range(networks).map(() =>
 );
 const models = [referenceModels().large, ...onnx];
 const FIXED = 0;
+if (copies * models.reduce((bytes, { byteLength }) => bytes + byteLength, 0) > BATCH_BYTES)
+  throw new Error(`Usage: a job has at most ${BATCH_BYTES} bytes of models: fewer --networks or --copies`);
 
 const machine = describeMachine();
 const connection = await connectDevice(device);

@@ -32,7 +32,7 @@ export interface MeasureOptions {
 }
 
 /** Models stay loaded while they take turns: this many bytes of them at most. */
-const BATCH_BYTES = 96 * 1024 * 1024;
+export const BATCH_BYTES = 96 * 1024 * 1024;
 
 function readSource(source: ModelSource): Uint8Array | Promise<Uint8Array> {
   if (typeof source === 'string') return readBytes(source);

@@ -316,13 +316,13 @@ class Session {
   private isFinished({ rounds, repeats, flags }: Candidate): boolean {
     const { min, max, maxModelMs } = this.protocol.rounds;
     const { length } = rounds;
-    const settled = isSettled(rounds, this.protocol.rounds, this.bench.cpuBound);
-    if (settled && length >= min) return true;
     const spentMs = rounds.flat().reduce((total, { wallMs }) => total + wallMs * repeats, 0);
-    if (length < max && (length < FEWEST_ROUNDS || spentMs < maxModelMs)) return false;
     // A model too slow for so many rounds has long ones, each of which sees what the machine usually does.
-    if (!settled) flags.add('notConverged');
-    return true;
+    const capped = length >= max || (length >= FEWEST_ROUNDS && spentMs >= maxModelMs);
+    if (length < min && !capped) return false;
+    const settled = isSettled(rounds, this.protocol.rounds, this.bench.cpuBound);
+    if (capped && !settled) flags.add('notConverged');
+    return capped || settled;
   }
 
   private async report(candidate: Candidate): Promise<void> {

@@ -44,7 +44,7 @@ export interface BlockModels {
   readonly context?: (shape: ImageShape) => Onnx;
 }
 
-/** Bare where the content builds blocks and no context. */
+/** Of the content, or the default ones; bare where the content builds blocks and no context. */
 export function blockModels({ space, device, buildModel, buildContext }: TableContent): BlockModels {
   if (buildModel === undefined) {
     const { inputChannels } = space.file;
@@ -56,7 +56,7 @@ export function blockModels({ space, device, buildModel, buildContext }: TableCo
   return { block: buildModel, ...(buildContext === undefined ? {} : { context: buildContext }) };
 }
 
-/** First blocks take images: nothing is before them that they could share a layout with. */
+/** Whether a block is timed in a context. First blocks are not: they take images, and have no layer before them to share a layout with. */
 export const hasContext = (block: BlockSpec, { space }: TableContent, models: BlockModels): boolean =>
   models.context !== undefined && !isFirst(block, space.file.inputChannels);
 

@@ -20,6 +20,7 @@ export function effectiveSettings(wanted: RuntimeSettings, device: TabDevice): R
   return { ...wanted, threads, pin: null, spinning: threads > 1 };
 }
 
+/** The machine's part of a fingerprint. The GPU counts where the provider computes on it. */
 export function machineOf(device: TabDevice, runtimeVersion: string, provider: string): Machine {
   const onCpu = providers.get(provider)?.onCpu === true;
   return {
