@@ -57,7 +57,8 @@ export type { LatencyMeasurement } from './device/measurement.js';
 export { providers, type ProviderDefinition } from './device/providers.js';
 export { serveBrowserAgent, type ServeBrowserOptions } from './device/browser/serve.js';
 export { measure, findTable, knownDevices, type MeasureRequest } from './pipeline/measure.js';
-export { openLatencyTable, validateTable, LatencyQuery, type LatencyAnswer } from './latency/query.js';
+export { openLatencyTable, LatencyQuery, type LatencyAnswer } from './latency/query.js';
+export { validateTable, type LatencyValidation } from './latency/validate.js';
 export {
   readTable,
   tableEntry,

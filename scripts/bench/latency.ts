@@ -16,7 +16,9 @@ import { fitPredictor } from '../../src/latency/crossValidation.js';
 import { evaluateLatency, type LatencyErrors } from '../../src/latency/evaluate.js';
 import { usualSpeedOf } from '../../src/latency/fitted.js';
 import type { LatencyExample } from '../../src/latency/predictor.js';
-import { LatencyQuery, tableExamples, validateTable } from '../../src/latency/query.js';
+import { agreementOfPasses } from '../../src/latency/passes.js';
+import { LatencyQuery, tableExamples } from '../../src/latency/query.js';
+import { validateTable } from '../../src/latency/validate.js';
 import { steadyMs } from '../../src/latency/steady.js';
 import { measuredTable, readTable, type MeasuredTable } from '../../src/latency/table.js';
 import { distilSource, transferPredictor } from '../../src/latency/transferPredictor.js';
@@ -24,7 +26,6 @@ import { findTable } from '../../src/pipeline/measure.js';
 import { loadSpace } from '../../src/space/presets.js';
 import { FewShotBench, type FewShotRow } from './support/fewShot.js';
 import { describeMachine, median } from './support/machine.js';
-import { passesAgree } from './support/passes.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -115,8 +116,8 @@ const state = tables.map((table) => {
     contentionPercent: share('contention'),
     notConvergedPercent: share('notConverged'),
     halfWidthPercent: halfWidths.length === 0 ? null : median(halfWidths),
-    passes: passesAgree(table),
-    passesAsMeasured: passesAgree(uncorrected(table)),
+    passes: agreementOfPasses(table),
+    passesAsMeasured: agreementOfPasses(uncorrected(table)),
   };
 });
 for (const s of state) {

@@ -19,17 +19,25 @@ export function usualSpeedOf(table: QueriedTable | ImportedTable): UsualSpeed | 
   return usualSpeed([...Object.values(table.entries), ...table.wholeSubnets]);
 }
 
-/** Measured subnets of one role, at the usual speed of the machine: the geometric mean where one was measured several times. */
-export function tableExamples(table: QueriedTable | ImportedTable, role: SubnetRole): LatencyExample[] {
-  if (table.format === 'ofakit.imported-latency-table/1') return [];
+/** By JSON of its architecture, what a whole subnet took in ms at the usual speed of the machine, in order of measurement. */
+export function repeatedTimesMs(
+  table: QueriedTable,
+  role?: SubnetRole,
+): ReadonlyMap<string, readonly number[]> {
   const usual = usualSpeedOf(table);
   const times = new Map<string, number[]>();
   for (const subnet of table.wholeSubnets) {
-    if (subnet.role !== role) continue;
+    if (role !== undefined && subnet.role !== role) continue;
     const key = JSON.stringify(subnet.architecture);
     times.set(key, [...(times.get(key) ?? []), steadyMs(subnet, usual)]);
   }
-  return [...times].map(([key, list]) => ({
+  return times;
+}
+
+/** Measured subnets of one role, at the usual speed of the machine: the geometric mean where one was measured several times. */
+export function tableExamples(table: QueriedTable | ImportedTable, role: SubnetRole): LatencyExample[] {
+  if (table.format === 'ofakit.imported-latency-table/1') return [];
+  return [...repeatedTimesMs(table, role)].map(([key, list]) => ({
     architecture: fromFile(JSON.parse(key) as ArchitectureFile),
     latencyMs: geometricMean(list),
   }));

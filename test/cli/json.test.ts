@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { measuredTableSchema, writeTable } from '../../src/latency/table.js';
+import { toFile } from '../../src/space/architecture.js';
 import { blockCosts, networkCosts } from '../../src/space/costs.js';
 import { countNetworks } from '../../src/space/enumerate.js';
 import { ofa } from './support/cli.js';
@@ -65,6 +68,32 @@ describe('--json prints one document', () => {
     expect(answer['latencyMs']).toBeCloseTo(sum, 4);
     const block = await json([...query, '--block', blocks[0]!.key]);
     expect(block['latencyMs']).toBeCloseTo(blockMs(blockCosts(blocks[0]!).macs), 6);
+  });
+
+  it('latency validate', async () => {
+    const table = measuredTableSchema.parse(JSON.parse(readFileSync(path('table.json'), 'utf8')));
+    const template = Object.values(table.entries)[0]!;
+    const subnets = [space.largest, space.smallest].map((arch) => ({
+      architecture: toFile(arch),
+      ms: space.network(arch).blocks.reduce((total, block) => total + blockMs(blockCosts(block).macs), 0),
+    }));
+    table.wholeSubnets = [1.02, 0.98].flatMap((slow) =>
+      subnets.map(({ architecture, ms }, i) => {
+        const latencyMs = i === 0 ? ms * slow : ms / slow;
+        return { ...template, architecture, role: 'check', latencyMs, quietMs: latencyMs };
+      }),
+    );
+    await writeTable(path('checked.json'), table);
+    const words = ['latency', 'validate', '--table', path('checked.json')];
+    const { passes, ...validation } = await json(words);
+    expect(validation).toMatchObject({
+      method: 'table',
+      errors: { count: 2, within5Percent: 100, kendallTau: 1 },
+    });
+    expect(passes).toMatchObject({ networks: 2, passes: 2, kendallTau: 1 });
+    // Two networks, one degree of freedom: four residuals of about 2 % each.
+    expect((passes as { deviationPercent: number }).deviationPercent).toBeCloseTo(4, 1);
+    expect((await ofa(words)).stdout).toMatch(/repeats with a standard deviation of 4\.0\d %/);
   });
 
   it('train, eval, accuracy sample, export and verify', async () => {

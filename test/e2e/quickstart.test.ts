@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { verifyModel } from '../../src/export/verify.js';
 import { readTable } from '../../src/latency/table.js';
-import { validateTable } from '../../src/latency/query.js';
+import { validateTable } from '../../src/latency/validate.js';
 import { fitAccuracy } from '../../src/pipeline/accuracy.js';
 import { quickstart } from '../../src/pipeline/quickstart.js';
 import { reportFolder } from '../../src/pipeline/report.js';

@@ -9,7 +9,8 @@ import { distinctBlocks } from '../../src/latency/blocks.js';
 import { hasDrifted, steadier } from '../../src/latency/drift.js';
 import { fillTable, type FillRequest } from '../../src/latency/fill.js';
 import { blockInContextModel, contextModel } from '../../src/latency/models.js';
-import { LatencyQuery, tableExamples, validateTable } from '../../src/latency/query.js';
+import { LatencyQuery, tableExamples } from '../../src/latency/query.js';
+import { validateTable } from '../../src/latency/validate.js';
 import { formatTable, latencyTableSchema, measuredTable, readTable } from '../../src/latency/table.js';
 import { distilSource } from '../../src/latency/transferPredictor.js';
 import { fromFile } from '../../src/space/architecture.js';
@@ -240,13 +241,19 @@ describe('whole subnets in several passes', () => {
       architectureKey(tiny.genes, fromFile(architecture)),
     );
     for (const start of [0, 7, 14]) expect(new Set(keys.slice(start, start + 7)).size).toBe(7);
+    // That whole passes differ is no noise of a network's measurement.
+    const { passes } = validateTable(table);
+    expect(passes).toMatchObject({ networks: 7, passes: 3 });
+    expect(passes!.deviationPercent).toBeLessThan(0.1);
+    expect(passes!.kendallTau).toBeGreaterThan(0.99);
   });
 
   it('go on where they were stopped, and are added to a table of fewer', async () => {
     const path = newPath();
     const first = truthfulDevice();
-    await fillTable(request(path, { connection: first, subnetPasses: 1 }));
+    const once = await fillTable(request(path, { connection: first, subnetPasses: 1 }));
     expect(first.measured).toHaveLength(7);
+    expect(validateTable(once.table).passes).toBeNull();
     const controller = new AbortController();
     const stopping = truthfulDevice(new Set(), (measured) => {
       if (measured === 5) controller.abort();

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { agreement } from '../../scripts/bench/support/passes.js';
+import { agreement } from '../../src/latency/passes.js';
 import { createRandom } from '../../src/util/random.js';
 
 it('knows the noise of a measurement beside whole passes that were slower or faster', () => {

@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nullModel, blockModel } from '../../src/device/referenceModels.js';
 import { distinctBlocks } from '../../src/latency/blocks.js';
 import { fillTable } from '../../src/latency/fill.js';
-import { LatencyQuery, openLatencyTable, validateTable } from '../../src/latency/query.js';
+import { LatencyQuery, openLatencyTable } from '../../src/latency/query.js';
+import { validateTable } from '../../src/latency/validate.js';
 import {
   formatTable,
   latencyTableSchema,

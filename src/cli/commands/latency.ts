@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { PassesAgreement } from '../../latency/passes.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
 import {
@@ -88,24 +89,36 @@ export const latency: Register = (program, context) => {
     .addHelpText('after', '\nExample: ofa latency validate --table latency-tables/local-cpu/mbv3-tiny.json')
     .action(async (options: { table: string }, self: Command) => {
       const [{ validateTable }, { readTable }] = await Promise.all([
-        import('../../latency/query.js'),
+        import('../../latency/validate.js'),
         import('../../latency/table.js'),
       ]);
       const validation = validateTable(await readTable(options.table));
-      context.result(self, validation, () =>
-        formatRows(
-          ['predictor', 'subnets', 'MAPE %', 'within 5 %', 'within 10 %', 'Kendall tau', 'in interval %', ''],
-          Object.entries(validation.byMethod).map(([method, errors]) => [
-            method,
-            errors.count,
-            errors.mape.toFixed(2),
-            errors.within5Percent.toFixed(1),
-            errors.within10Percent.toFixed(1),
-            errors.kendallTau?.toFixed(3) ?? '-',
-            errors.coveredPercent?.toFixed(1) ?? '-',
-            method === validation.method ? 'used for queries' : '',
-          ]),
-        ),
+      context.result(
+        self,
+        validation,
+        () =>
+          formatRows(
+            [
+              'predictor',
+              'subnets',
+              'MAPE %',
+              'within 5 %',
+              'within 10 %',
+              'Kendall tau',
+              'in interval %',
+              '',
+            ],
+            Object.entries(validation.byMethod).map(([method, errors]) => [
+              method,
+              errors.count,
+              errors.mape.toFixed(2),
+              errors.within5Percent.toFixed(1),
+              errors.within10Percent.toFixed(1),
+              errors.kendallTau?.toFixed(3) ?? '-',
+              errors.coveredPercent?.toFixed(1) ?? '-',
+              method === validation.method ? 'used for queries' : '',
+            ]),
+          ) + passesLine(validation.passes),
       );
     });
   addSpaceOptions(command.command('import').argument('<files...>', 'files of the foreign table'))
@@ -125,6 +138,16 @@ export const latency: Register = (program, context) => {
       importTable(context, files, options, self),
     );
 };
+
+/** What predictions can be held against: no predictor can be better than what it is compared with. */
+function passesLine(passes: PassesAgreement | null): string {
+  if (passes === null) return '';
+  const { networks, deviationPercent, meanDeviationPercent, kendallTau } = passes;
+  return (
+    `One measurement repeats with a standard deviation of ${deviationPercent.toFixed(2)} % and, between passes, a Kendall tau of ${kendallTau.toFixed(3)};\n` +
+    `the mean of ${passes.passes}, which predictions are compared with, with ${meanDeviationPercent.toFixed(2)} % (${networks} networks)\n`
+  );
+}
 
 async function importTable(
   context: CliContext,

@@ -9,7 +9,8 @@ import { fillTable } from '../../../src/latency/fill.js';
 import { latencyImportByName } from '../../../src/latency/import/index.js';
 import type { ImportResult } from '../../../src/latency/import/format.js';
 import type { ImportedTable } from '../../../src/latency/imported.js';
-import { LatencyQuery, openLatencyTable, validateTable } from '../../../src/latency/query.js';
+import { LatencyQuery, openLatencyTable } from '../../../src/latency/query.js';
+import { validateTable } from '../../../src/latency/validate.js';
 import {
   formatTable,
   latencyTableSchema,

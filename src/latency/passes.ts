@@ -1,11 +1,10 @@
 /** How far one measurement of a network repeats, by a table that has measured each several times, minutes apart. */
 import { mean } from 'simple-statistics';
-import { usualSpeedOf } from '../../../src/latency/fitted.js';
-import { steadyMs } from '../../../src/latency/steady.js';
-import type { MeasuredTable } from '../../../src/latency/table.js';
-import { kendallTauB } from '../../../src/util/statistics.js';
+import { kendallTauB } from '../util/statistics.js';
+import { repeatedTimesMs } from './fitted.js';
+import type { QueriedTable } from './table.js';
 
-export interface PassesAgree {
+export interface PassesAgreement {
   readonly networks: number;
   readonly passes: number;
   /** Standard deviation of one measurement, in percent, beside what a whole pass is slower or faster. */
@@ -17,7 +16,7 @@ export interface PassesAgree {
 }
 
 /** `timesMs`: networks x passes, two of each at least. The deviation is the root mean square residual of a two-way table of logarithms. */
-export function agreement(timesMs: readonly (readonly number[])[]): PassesAgree {
+export function agreement(timesMs: readonly (readonly number[])[]): PassesAgreement {
   const logs = timesMs.map((row) => row.map(Math.log));
   const [networks, passes] = [logs.length, logs[0]!.length];
   const pass = (p: number): number[] => logs.map((row) => row[p]!);
@@ -39,18 +38,11 @@ export function agreement(timesMs: readonly (readonly number[])[]): PassesAgree 
   };
 }
 
-/** Of as many passes as half of the networks have, in the order of the table; null where that is fewer than two. */
-export function passesAgree(table: MeasuredTable): PassesAgree | null {
-  const usual = usualSpeedOf(table);
-  const times = new Map<string, number[]>();
-  for (const subnet of table.wholeSubnets) {
-    const key = JSON.stringify(subnet.architecture);
-    times.set(key, [...(times.get(key) ?? []), steadyMs(subnet, usual)]);
-  }
-  const counts = [...times.values()].map((list) => list.length).sort((a, b) => a - b);
+/** Of as many passes as half of the networks have, in order of measurement; null where that is fewer than two. */
+export function agreementOfPasses(table: QueriedTable): PassesAgreement | null {
+  const times = [...repeatedTimesMs(table).values()];
+  const counts = times.map((list) => list.length).sort((a, b) => a - b);
   const passes = counts[Math.floor(counts.length / 2)] ?? 0;
-  const rows = [...times.values()]
-    .filter((list) => list.length >= passes)
-    .map((list) => list.slice(0, passes));
+  const rows = times.filter((list) => list.length >= passes).map((list) => list.slice(0, passes));
   return passes < 2 || rows.length < 2 ? null : agreement(rows);
 }
