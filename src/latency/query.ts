@@ -9,14 +9,7 @@ import { blockLookup, predictorOf, tableContext, tableExamples } from './fitted.
 import type { LatencyPredictor } from './predictor.js';
 import { applicablePredictors, latencyPredictorByName } from './predictors.js';
 import type { ImportedTable } from './imported.js';
-import {
-  readTableForQueries,
-  sameBlocks,
-  tableEntry,
-  tableSpace,
-  type LatencyTable,
-  type QueriedTable,
-} from './table.js';
+import { readTableForQueries, sameBlocks, tableEntry, tableSpace, type QueriedTable } from './table.js';
 
 export { tableContext, tableExamples } from './fitted.js';
 

@@ -1,5 +1,6 @@
 /** What a quickstart does, what it leaves, and what its stages hand on. */
-import type { LatencyQuery, LatencyValidation } from '../latency/query.js';
+import type { LatencyQuery } from '../latency/query.js';
+import type { LatencyValidation } from '../latency/validate.js';
 import type { LatencyTable } from '../latency/table.js';
 import type { SearchSolution } from '../search/search.js';
 import type { Architecture } from '../space/architecture.js';
