@@ -59,6 +59,7 @@ export { serveBrowserAgent, type ServeBrowserOptions } from './device/browser/se
 export { measure, findTable, knownDevices, type MeasureRequest } from './pipeline/measure.js';
 export { openLatencyTable, LatencyQuery, type LatencyAnswer } from './latency/query.js';
 export { validateTable, type LatencyValidation } from './latency/validate.js';
+export type { PassesAgreement } from './latency/passes.js';
 export {
   readTable,
   tableEntry,

@@ -139,7 +139,7 @@ export const latency: Register = (program, context) => {
     );
 };
 
-/** What predictions can be held against: no predictor can be better than what it is compared with. */
+/** How far that repeats which predictions are compared with: so much of their errors is not theirs. */
 function passesLine(passes: PassesAgreement | null): string {
   if (passes === null) return '';
   const { networks, deviationPercent, meanDeviationPercent, kendallTau } = passes;
