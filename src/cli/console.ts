@@ -46,17 +46,21 @@ export async function createLogger(console: Console): Promise<Logger> {
       if (bar === undefined) return plainProgress(console, label, total);
       const single = new bar.SingleBar(
         {
-          format: `${label} {bar} {percentage} % · {eta_formatted} left · {note}`,
+          format: `${label} {bar} {percentage} % · {whole}/{total} · {eta_formatted} left{after}`,
           hideCursor: true,
           clearOnComplete: true,
           stopOnComplete: false,
         },
         bar.Presets.shades_classic,
       );
-      single.start(total, 0, { note: '' });
+      single.start(total, 0, { whole: 0, after: '' });
       active = single;
       return {
-        update: (done, note = '') => single.update(done, { note }),
+        update: (done, note) =>
+          single.update(done, {
+            whole: Math.floor(done),
+            after: note === undefined ? '' : ` · ${note}`,
+          }),
         stop: () => {
           single.stop();
           active = undefined;
@@ -76,7 +80,7 @@ function plainProgress(console: Console, label: string, total: number): Progress
       shown = now;
       const left = Math.round(((now - start) / done) * (total - done) * 1e-3);
       console.err(
-        `${label}: ${done} of ${total}, about ${left} s left${note === undefined ? '' : `, ${note}`}\n`,
+        `${label}: ${Math.floor(done)} of ${total}, about ${left} s left${note === undefined ? '' : `, ${note}`}\n`,
       );
     },
     stop: () => undefined,

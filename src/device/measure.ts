@@ -8,6 +8,7 @@ import { runtimeSettings, type DeviceProfile } from './profile.js';
 import type { Protocol } from './protocol.js';
 import type { DeviceConnection, ModelPayload } from './transport.js';
 import { connectDevice } from './transports.js';
+import { WorkDone } from './workDone.js';
 
 /** Bytes of an ONNX file, its path, or a function that makes it when its turn comes. */
 export type ModelSource = Uint8Array | string | (() => Uint8Array | Promise<Uint8Array>);
@@ -55,7 +56,7 @@ async function nextBatch(queue: ModelToMeasure[], limit: number): Promise<ModelP
 /** One call of `measureModels`. */
 class Measuring {
   readonly results = new Map<string, LatencyMeasurement>();
-  private done = 0;
+  private readonly work: WorkDone;
   private paused: string | undefined;
   /** Handing results over one after the other, while the device goes on. */
   private handover: Promise<void> = Promise.resolve();
@@ -67,14 +68,20 @@ class Measuring {
     private readonly profile: DeviceProfile,
     private readonly protocol: Protocol,
     private readonly options: MeasureOptions,
-    private readonly total: number,
+    total: number,
   ) {
+    this.work = new WorkDone(protocol.rounds.min);
     this.logger = options.logger ?? silentLogger;
     this.progress = this.logger.progress(options.label ?? `measure on ${profile.name}`, total);
   }
 
+  private showProgress(): void {
+    this.progress.update(this.work.models);
+  }
+
   private settle(id: string, outcome: LatencyMeasurement | string): void {
-    this.progress.update(++this.done, `${this.done}/${this.total}`);
+    this.work.settle(id);
+    this.showProgress();
     this.handover = this.handover.then(async () => {
       if (typeof outcome === 'string') {
         this.logger.warn(`Cannot measure ${id} on device "${this.profile.name}": ${outcome}`);
@@ -114,7 +121,11 @@ class Measuring {
       const run = connection.run(
         job,
         (event) => {
-          if (event.type === 'step') current = event.id;
+          if (event.type === 'step') {
+            current = event.id;
+            this.work.step(event.id);
+            this.showProgress();
+          }
           if (event.type === 'unusable') unusable = event.reason;
           this.tellPause(event.type === 'paused' ? event.reason : undefined);
           if (event.type !== 'result' && event.type !== 'failed') return;

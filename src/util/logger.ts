@@ -1,7 +1,7 @@
 /** How long work tells what it does. Injected; library code never prints. */
 
 export interface Progress {
-  /** `done` of `total` units; `note` is a short text beside the bar, e.g. `loss 0.31, 512 images/s`. */
+  /** `done` of `total` units, also parts of one; `note` is a short text beside the bar, e.g. `loss 0.31, 512 images/s`. */
   update(done: number, note?: string): void;
   /** The stage is over; the bar goes away. */
   stop(): void;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { duration, milliseconds, shareDone, stepText } from '../../../src/device/browser/page/format.js';
+import { duration, milliseconds, stepText } from '../../../src/device/browser/page/format.js';
 
 describe('figures on the page', () => {
   it('have three digits and the unit that fits', () => {
@@ -21,14 +21,5 @@ describe('figures on the page', () => {
   it('name steps as people do', () => {
     expect(stepText('block', 'warmup')).toBe('warming up: block');
     expect(stepText('block', 'something else')).toBe('something else: block');
-  });
-
-  it('grow from 0 to 1, by models and by what the others have begun', () => {
-    expect(shareDone(new Map(), 0, 4, 3)).toBe(0);
-    expect(shareDone(new Map([['a', 1]]), 0, 4, 3)).toBeCloseTo(1 / 5 / 4);
-    const all = ['a', 'b', 'c', 'd'].map((id) => [id, 5] as const);
-    expect(shareDone(new Map(all), 0, 4, 3)).toBeLessThan(1);
-    expect(shareDone(new Map(all), 4, 4, 3)).toBe(1);
-    expect(shareDone(new Map(), 0, 0, 3)).toBe(0);
   });
 });

@@ -20,18 +20,3 @@ export function stepText(id: string, step: string): string {
   const steps: Readonly<Record<string, string>> = { load: 'loading', warmup: 'warming up', round: 'timing' };
   return `${steps[step] ?? step}: ${id}`;
 }
-
-/**
- * How much of a job is done, 0 to 1. Every model is loaded, warmed up, and visited at least `minRounds` times; `steps` counts
- * what each has begun.
- */
-export function shareDone(
-  steps: ReadonlyMap<string, number>,
-  settled: number,
-  models: number,
-  minRounds: number,
-): number {
-  if (models === 0) return 0;
-  const begun = [...steps.values()].reduce((sum, count) => sum + Math.min(1, count / (2 + minRounds)), 0);
-  return Math.max(settled, Math.min(0.98 * models, begun)) / models;
-}

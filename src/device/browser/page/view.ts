@@ -1,8 +1,9 @@
 /** What the page shows. Text only: nothing that arrives is taken for markup. */
 import type { LatencyMeasurement, MeasurementFlag } from '../../measurement.js';
+import { WorkDone } from '../../workDone.js';
 import type { TabDevice, TabEvent, WorkOrder } from '../messages.js';
 import type { Glimpse } from '../task.js';
-import { duration, milliseconds, shareDone, stepText } from './format.js';
+import { duration, milliseconds, stepText } from './format.js';
 
 /** Lines that are kept on the page. */
 const MAX_LINES = 200;
@@ -43,8 +44,7 @@ interface Line {
 interface Shown {
   readonly order: WorkOrder;
   readonly startMs: number;
-  readonly steps: Map<string, number>;
-  settled: number;
+  readonly work: WorkDone;
 }
 
 export class View {
@@ -119,13 +119,12 @@ export class View {
   }
 
   begin(order: WorkOrder): void {
-    this.shown = { order, startMs: performance.now(), steps: new Map(), settled: 0 };
+    this.shown = { order, startMs: performance.now(), work: new WorkDone(order.protocol.rounds.min) };
     for (const line of this.lines.values()) if (line.className === 'open') line.remove();
     this.lines = new Map();
     const { settings } = order;
     const threads = settings.provider.name === 'wasm' ? `, ${settings.threads} threads` : '';
     this.state('Getting ready', `${settings.provider.name}${threads}`);
-    this.progress(0);
     this.counts(this.shown);
   }
 
@@ -139,16 +138,16 @@ export class View {
     if (shown === undefined) return;
     switch (event.type) {
       case 'step':
-        shown.steps.set(event.id, (shown.steps.get(event.id) ?? 0) + 1);
+        shown.work.step(event.id);
         this.setNotice(undefined);
         this.state('Measuring', stepText(event.id, event.step));
         break;
       case 'result':
-        shown.settled++;
+        shown.work.settle(event.id);
         this.addResult(event.id, event.measurement);
         break;
       case 'failed':
-        shown.settled++;
+        shown.work.settle(event.id);
         this.setLine(event.id, { value: 'failed', note: event.reason, state: 'failed' });
         break;
       case 'paused':
@@ -161,14 +160,13 @@ export class View {
       case 'done':
         break;
     }
-    const { protocol, models } = shown.order;
-    const share = shareDone(shown.steps, shown.settled, models.length, protocol.rounds.min);
-    this.progress(share);
-    this.counts(shown, share);
+    this.counts(shown);
   }
 
-  private counts({ settled, order, startMs }: Shown, share = 0): void {
-    part('count').textContent = `${settled}/${order.models.length}`;
+  private counts({ work, order: { models }, startMs }: Shown): void {
+    const share = work.models / models.length;
+    this.progress(share);
+    part('count').textContent = `${work.settled}/${models.length}`;
     const spentMs = performance.now() - startMs;
     part('left').textContent = share < 0.05 ? '–' : duration((spentMs * (1 - share)) / share);
   }
