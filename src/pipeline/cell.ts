@@ -46,6 +46,7 @@ export interface CellOptions {
   readonly finalists: Finalists;
   readonly pool: Pool;
   readonly logger: Logger;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** What was measured on a device, by key of the architecture; all cells of the device share it. */
@@ -158,7 +159,8 @@ export class Cell {
   /** The most accurate by prediction; undefined where only the limit that was asked for can be met. */
   private async propose(): Promise<readonly SearchSolution[] | undefined> {
     const { space, predictAccuracy, predictLatencyMs, constraints, strategy, seed, count } = this.options;
-    const { engine } = this.options;
+    const { engine, device, logger, signal } = this.options;
+    const where = `below ${Number(this.limitMs.toPrecision(3))} ms on ${device.name}`;
     try {
       const { front } = await search({
         space,
@@ -166,8 +168,10 @@ export class Cell {
         predictLatencyMs,
         constraints: { ...constraints, latencyMs: this.limitMs },
         seed,
+        logger: { ...logger, progress: (label, total) => logger.progress(`${label} ${where}`, total) },
         ...(strategy === undefined ? {} : { strategy }),
         ...(engine === undefined ? {} : { engine }),
+        ...(signal === undefined ? {} : { signal }),
       });
       return [...front].sort((a, b) => b.accuracy - a.accuracy).slice(0, count);
     } catch (error) {

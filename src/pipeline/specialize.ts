@@ -133,7 +133,7 @@ async function chooseAll(
   request: SpecializeRequest,
   finalists: Finalists,
 ): Promise<{ choices: Choice[]; infeasible: InfeasibleCell[] }> {
-  const { run, targets, logger, seed, strategy, engine, constraints } = request;
+  const { run, targets, logger, seed, strategy, engine, constraints, signal } = request;
   const { finalists: count = FINALISTS } = request;
   const { space } = run;
   // Every cell asks about the same space: each architecture is predicted once.
@@ -160,6 +160,7 @@ async function chooseAll(
         finalists,
         pool,
         logger,
+        signal,
       });
       try {
         choices.push({ target, pool, cell, chosen: await cell.choose() });

@@ -14,6 +14,13 @@ const NEIGHBOURS_AFTER = 20;
 /** Shares of the differing genes that survive successive repairs; at least one gene does. The others are the anchor's. */
 const REPAIRS = [0.75, 0.5, 0.25, 0.1, 0];
 
+/**
+ * Networks outside the limits that are drawn for every one of the budget, and at least: where few networks are within, most of
+ * those are known after a while, and the search ends instead of looking for the last of them.
+ */
+const FAILURES_PER_NETWORK = 20;
+const LEAST_FAILURES = 100_000;
+
 /** A place in the next generation that is still to be filled. */
 interface Place<Origin> {
   readonly origin: Origin;
@@ -28,6 +35,8 @@ export interface BroodOptions<Origin> {
   readonly chance: Random;
   /** What repairs take genes from. */
   readonly anchor: StrategyContext['anchor'];
+  /** Of the search. */
+  readonly budget: number;
   /** Infeasible draws for one place before its last one is repaired. */
   readonly attempts: number;
   /** A child for a place. `freedom` rises from 0 to 1 as draws give known networks: 1 should be a uniform sample. */
@@ -47,8 +56,11 @@ export class Brood<Origin> {
   readonly #open: Place<Origin>[] = [];
   readonly #underWay = new Map<string, Place<Origin>>();
   readonly #anchor: Genotype | undefined;
+  /** Infeasible networks that may still be drawn. */
+  #patience: number;
 
   constructor(private readonly options: BroodOptions<Origin>) {
+    this.#patience = Math.max(LEAST_FAILURES, FAILURES_PER_NETWORK * options.budget);
     this.#anchor = options.anchor && options.genome.encode(options.anchor);
   }
 
@@ -99,13 +111,14 @@ export class Brood<Origin> {
   #failed(place: Place<Origin>, genotype: Genotype): void {
     const { attempts } = this.options;
     place.failures++;
+    this.#patience--;
     if (place.failures === attempts) place.broken = genotype;
     if (place.failures < attempts + REPAIRS.length) this.#open.push(place);
   }
 
   #drafts(count: number): Draft<Origin>[] {
     const list: Draft<Origin>[] = [];
-    while (list.length < count) {
+    while (list.length < count && this.#patience > 0) {
       const place = this.#open.pop();
       if (place === undefined) break;
       const draft = place.broken === undefined ? this.#drawn(place) : this.#repaired(place, place.broken);

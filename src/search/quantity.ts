@@ -192,7 +192,13 @@ export function violationFunction(
   };
 }
 
-/** The function with a memory: a network is predicted once, also over several searches in the same space. */
+/** Networks whose answers are kept: more than a space has that is searched exhaustively. */
+const MOST_REMEMBERED = 250_000;
+
+/**
+ * The function with a memory: a network is predicted once, also over several searches in the same space. Searches under tight
+ * limits ask about millions of networks once; what is beyond the first 250,000 is not kept.
+ */
 export function rememberByKey(genes: readonly Gene[], evaluate: BatchFunction): BatchFunction {
   const known = new Map<string, number>();
   return async (archs) => {
@@ -201,11 +207,12 @@ export function rememberByKey(genes: readonly Gene[], evaluate: BatchFunction): 
     keys.forEach((key, i) => {
       if (!known.has(key)) missing.set(key, archs[i]!);
     });
-    if (missing.size > 0) {
-      const values = await evaluate([...missing.values()]);
-      let i = 0;
-      for (const key of missing.keys()) known.set(key, values[i++]!);
+    const values = missing.size === 0 ? [] : await evaluate([...missing.values()]);
+    const answers = new Map([...missing.keys()].map((key, i) => [key, values[i]!]));
+    for (const [key, value] of answers) {
+      if (known.size === MOST_REMEMBERED) break;
+      known.set(key, value);
     }
-    return keys.map((key) => known.get(key)!);
+    return keys.map((key) => answers.get(key) ?? known.get(key)!);
   };
 }

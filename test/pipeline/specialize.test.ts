@@ -38,7 +38,7 @@ import { networkCosts } from '../../src/space/costs.js';
 import { extractSubnet } from '../../src/supernet/subnet.js';
 import { DEFAULT_EVALUATION } from '../../src/training/evaluator.js';
 import { InfeasibleError, InterruptedError, UserError } from '../../src/util/errors.js';
-import { silentLogger } from '../../src/util/logger.js';
+import { silentLogger, type Logger } from '../../src/util/logger.js';
 import { createRandom } from '../../src/util/random.js';
 import { fewDigits, makeRun, makeTable, space } from '../cli/support/fixture.js';
 import { temporaryFolder } from '../cli/support/folder.js';
@@ -399,6 +399,21 @@ describe('specialize', () => {
     const only = new World().request(path('never'), { limits: [0.001] });
     await expect(specialize(only)).rejects.toThrow(InfeasibleError);
     expect(existsSync(path('never'))).toBe(false);
+  });
+
+  it('says what it searches for, and can be stopped meanwhile', async () => {
+    const abort = new AbortController();
+    const labels: string[] = [];
+    const logger: Logger = {
+      ...silentLogger,
+      progress(label) {
+        labels.push(label);
+        return { update: () => abort.abort(new Error('enough')), stop: () => undefined };
+      },
+    };
+    const stopped = specialize(new World().request(path('stopped'), { logger, signal: abort.signal }));
+    await expect(stopped).rejects.toThrow('enough');
+    expect(labels).toEqual(['Searching (random) below 0.25 ms on here']);
   });
 
   it('refuses a device that is given twice', async () => {

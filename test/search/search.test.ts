@@ -7,6 +7,7 @@ import type { Architecture } from '../../src/space/architecture.js';
 import { architectureKey } from '../../src/space/canonical.js';
 import { networkCosts } from '../../src/space/costs.js';
 import { countNetworks, enumerateArchitectures } from '../../src/space/enumerate.js';
+import { loadSpace } from '../../src/space/presets.js';
 import { sampleArchitecture } from '../../src/space/sampling.js';
 import { createRandom } from '../../src/util/random.js';
 import { InfeasibleError, UserError } from '../../src/util/errors.js';
@@ -118,6 +119,29 @@ describe('search', () => {
     expect(evaluated).toBe(1000);
     expect(best.latencyMs).toBeLessThanOrEqual(limit);
     expect(history.length).toBeGreaterThan(3);
+  });
+
+  it('ends where hardly a network is left within the limit, instead of drawing others without end', async () => {
+    const space = shippedSpace('ofa-mbv3');
+    const land = landscape(space, 3);
+    const [fast, slow] = land.latencyMs([space.smallest, space.largest]);
+    const limit = fast! + 0.025 * (slow! - fast!);
+    let asked = 0;
+    const { best, evaluated } = await search({
+      space,
+      predictAccuracy: land.accuracy,
+      // Not a sum over blocks, so that every network is asked about.
+      predictLatencyMs: (archs) => {
+        asked += archs.length;
+        return land.latencyMs(archs).map((ms) => (ms <= limit ? ms : ms ** 2));
+      },
+      constraints: { latencyMs: limit },
+      strategy: 'evolution',
+      budget: 5000,
+    });
+    expect(best.latencyMs).toBeLessThanOrEqual(limit);
+    expect(evaluated).toBeGreaterThan(100);
+    expect(asked).toBeLessThan(150_000);
   });
 
   it('counts the last generation', async () => {
@@ -258,5 +282,24 @@ describe('rememberByKey', () => {
       expect(await remembered(archs)).toEqual(accuracy(archs));
     }
     expect(Math.max(...calls.values())).toBe(1);
+  });
+
+  it('answers about more networks than it keeps', async () => {
+    const ofa = await loadSpace('ofa-mbv3');
+    const random = createRandom(3);
+    const archs = Array.from({ length: 260_000 }, () => sampleArchitecture(ofa.genes, random));
+    let asked = 0;
+    const remembered = rememberByKey(ofa.genes, (list) => {
+      asked += list.length;
+      return list.map(({ ks }) => ks[0]!);
+    });
+    const wanted = archs.map(({ ks }) => ks[0]!);
+    for (let i = 0; i < archs.length; i += 10_000)
+      expect(await remembered(archs.slice(i, i + 10_000))).toEqual(wanted.slice(i, i + 10_000));
+    const first = asked;
+    expect(await remembered(archs.slice(0, 1000))).toEqual(wanted.slice(0, 1000));
+    expect(asked).toBe(first);
+    expect(await remembered(archs.slice(-1000))).toEqual(wanted.slice(-1000));
+    expect(asked).toBe(first + 1000);
   });
 });

@@ -50,6 +50,7 @@ class AgingEvolution implements Strategy {
       fresh: new Fresh(this.#genome),
       chance: this.#chance,
       anchor,
+      budget: context.budget,
       attempts: ATTEMPTS,
       draw: (origin, freedom) => this.#draw(origin, freedom),
       parent: () => (this.#population.length === 0 ? undefined : this.#parent()),

@@ -66,6 +66,7 @@ class Evolution implements Strategy {
       fresh: new Fresh(this.#genome),
       chance: this.#chance,
       anchor,
+      budget: context.budget,
       attempts: options.attempts,
       draw: (origin, freedom) => this.#draw(origin, freedom),
       parent: () => (this.#parents.length === 0 ? undefined : this.#parent()),

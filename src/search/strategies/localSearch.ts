@@ -66,6 +66,7 @@ class LocalSearch implements Strategy {
       fresh: this.#fresh,
       chance: this.#chance,
       anchor,
+      budget,
       attempts: ATTEMPTS,
       draw: () => this.#genome.sample(this.#chance),
       parent: () => (this.#places.length === 0 ? undefined : this.#chance.pick(this.#places).genotype),

@@ -83,6 +83,7 @@ class Nsga2 implements Strategy {
       fresh: new Fresh(this.#genome),
       chance: this.#chance,
       anchor,
+      budget: context.budget,
       attempts: ATTEMPTS,
       draw: (origin, freedom) => this.#draw(origin, freedom),
       parent: () => (this.#parents.length === 0 ? undefined : this.#chance.pick(this.#parents).genotype),

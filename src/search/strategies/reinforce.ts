@@ -71,6 +71,7 @@ class Reinforce implements Strategy {
       fresh: new Fresh(genome),
       chance: this.#chance,
       anchor,
+      budget: context.budget,
       attempts: ATTEMPTS,
       draw: (origin, freedom) =>
         origin === 'anchor' ? genome.encode(anchor!) : this.#policy.sample(this.#chance, freedom),

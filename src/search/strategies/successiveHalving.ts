@@ -56,6 +56,7 @@ class SuccessiveHalving implements Strategy {
       fresh: new Fresh(this.#genome),
       chance,
       anchor,
+      budget,
       attempts: ATTEMPTS,
       draw: () => this.#genome.sample(chance),
       parent: () => this.#genome.sample(chance),
