@@ -7,7 +7,6 @@ import type { Architecture } from '../../src/space/architecture.js';
 import { architectureKey } from '../../src/space/canonical.js';
 import { networkCosts } from '../../src/space/costs.js';
 import { countNetworks, enumerateArchitectures } from '../../src/space/enumerate.js';
-import { loadSpace } from '../../src/space/presets.js';
 import { sampleArchitecture } from '../../src/space/sampling.js';
 import { createRandom } from '../../src/util/random.js';
 import { InfeasibleError, UserError } from '../../src/util/errors.js';
@@ -285,7 +284,7 @@ describe('rememberByKey', () => {
   });
 
   it('answers about more networks than it keeps', async () => {
-    const ofa = await loadSpace('ofa-mbv3');
+    const ofa = shippedSpace('ofa-mbv3');
     const random = createRandom(3);
     const archs = Array.from({ length: 260_000 }, () => sampleArchitecture(ofa.genes, random));
     let asked = 0;

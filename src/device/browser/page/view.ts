@@ -164,7 +164,8 @@ export class View {
   }
 
   private counts({ work, order: { models }, startMs }: Shown): void {
-    const share = work.models / models.length;
+    // A job without models asks only whether the provider is there.
+    const share = models.length === 0 ? 0 : work.models / models.length;
     this.progress(share);
     part('count').textContent = `${work.settled}/${models.length}`;
     const spentMs = performance.now() - startMs;
