@@ -1,20 +1,40 @@
 /** What of a network moves its latency, beside the table: few numbers, so that 20 to 50 measurements can weigh them. */
 import { networkCosts } from '../space/costs.js';
-import { layerOutput, type ConvLayer, type ImageShape, type Network } from '../space/network.js';
+import { layerOutput, type BlockSpec, type ImageShape, type Network } from '../space/network.js';
 
 const elements = ({ channels, height, width }: ImageShape): number => channels * height * width;
 
-function eachConvolution(network: Network, visit: (layer: ConvLayer, output: ImageShape) => void): void {
-  for (const block of network.blocks) {
-    const paths = [block.layers, ...(typeof block.shortcut === 'string' ? [] : [block.shortcut])];
-    for (const layers of paths) {
-      let shape = block.input;
-      for (const layer of layers) {
-        shape = layerOutput(layer, shape);
-        if (layer.kind === 'conv') visit(layer, shape);
-      }
+/** Of a block's convolutions, as in `FEATURE_NAMES`. */
+interface ConvolutionWork {
+  activations: number;
+  denseMacs: number;
+  depthwiseMacs: number;
+}
+
+function countConvolutions(block: BlockSpec): ConvolutionWork {
+  const work: ConvolutionWork = { activations: 0, denseMacs: 0, depthwiseMacs: 0 };
+  const paths = [block.layers, ...(typeof block.shortcut === 'string' ? [] : [block.shortcut])];
+  for (const layers of paths) {
+    let shape = block.input;
+    for (const layer of layers) {
+      shape = layerOutput(layer, shape);
+      if (layer.kind !== 'conv') continue;
+      const { groups, kernel, inChannels } = layer;
+      const written = elements(shape);
+      work.activations += written;
+      work[groups > 1 ? 'depthwiseMacs' : 'denseMacs'] += written * (inChannels / groups) * kernel ** 2;
     }
   }
+  return work;
+}
+
+/** Blocks are shared between the networks of a space, so most were counted before: searches ask about a million networks. */
+const counted = new WeakMap<BlockSpec, ConvolutionWork>();
+
+function convolutionWork(block: BlockSpec): ConvolutionWork {
+  let work = counted.get(block);
+  if (work === undefined) counted.set(block, (work = countConvolutions(block)));
+  return work;
 }
 
 export const FEATURE_NAMES = [
@@ -38,24 +58,21 @@ export type NetworkFeatures = Readonly<Record<FeatureName, number>>;
 
 export function networkFeatures(network: Network): NetworkFeatures {
   const { macs, params } = networkCosts(network);
-  let activations = 0;
-  let denseMacs = 0;
-  let depthwiseMacs = 0;
-  eachConvolution(network, ({ groups, kernel, inChannels }, output) => {
-    const written = elements(output);
-    const work = written * (inChannels / groups) * kernel ** 2;
-    activations += written;
-    if (groups > 1) depthwiseMacs += work;
-    else denseMacs += work;
-  });
+  const total: ConvolutionWork = { activations: 0, denseMacs: 0, depthwiseMacs: 0 };
+  let boundary = 0;
+  for (const block of network.blocks) {
+    const work = convolutionWork(block);
+    total.activations += work.activations;
+    total.denseMacs += work.denseMacs;
+    total.depthwiseMacs += work.depthwiseMacs;
+    boundary += elements(block.input);
+  }
   return {
     macs,
-    activations,
     blocks: network.blocks.length,
     area: network.input.height * network.input.width,
-    denseMacs,
-    depthwiseMacs,
-    boundary: network.blocks.reduce((total, { input }) => total + elements(input), 0),
+    ...total,
+    boundary,
     params,
   };
 }
