@@ -1,10 +1,16 @@
 /** What `ofa specialize` found, as tables for a terminal. */
-import type { DevicePredictions, Specialization, SpecializedModel } from '../pipeline/specialization.js';
+import { describeSpare } from '../pipeline/limitUse.js';
+import type {
+  CellName,
+  DevicePredictions,
+  SpecializationFile,
+  SpecializedModelFile,
+} from '../pipeline/specialization.js';
 import { formatRows } from './console.js';
 import { percent } from './context.js';
 
 type ModelRow = Pick<
-  SpecializedModel,
+  SpecializedModelFile,
   | 'device'
   | 'maxLatencyMs'
   | 'predictedMs'
@@ -14,10 +20,34 @@ type ModelRow = Pick<
   | 'measuredTop1'
   | 'macs'
   | 'onnx'
+  | 'sameModelAs'
+  | 'spare'
 >;
 
-/** Budget, predicted and measured latency and top-1, file. */
+/** Budget, predicted and measured latency and top-1, file; below, what is to be said of some. */
 export function formatModels(models: readonly ModelRow[]): string {
+  return (
+    formatTable(models) +
+    notesOf(models)
+      .map((note) => `${note}\n`)
+      .join('')
+  );
+}
+
+function notesOf(models: readonly ModelRow[]): string[] {
+  return models.flatMap((model) => {
+    const { sameModelAs, spare } = model;
+    const notes = [
+      ...(sameModelAs.length === 0
+        ? []
+        : [`is the same model as for ${sameModelAs.map(cellName).join(' and ')}`]),
+      ...(spare === null ? [] : [describeSpare(spare)]),
+    ];
+    return notes.map((note) => `The model for ${cellName(model)} ${note}`);
+  });
+}
+
+function formatTable(models: readonly ModelRow[]): string {
   return formatRows(
     [
       'device',
@@ -45,7 +75,11 @@ export function formatModels(models: readonly ModelRow[]): string {
 }
 
 /** Everything: the models, what predictions were worth, every model on every device, what specialising bought. */
-export function formatSpecialization({ models, predictions, infeasible }: Specialization): string {
+export function formatSpecialization({
+  models,
+  predictions,
+  infeasible,
+}: Pick<SpecializationFile, 'models' | 'predictions' | 'infeasible'>): string {
   const parts = [formatModels(models), formatPredictions(predictions)];
   const devices = new Set(models.flatMap(({ onDevices }) => onDevices.map(({ device }) => device)));
   if (devices.size > 1) parts.push(formatMatrix(models, [...devices]), formatBorrowed(models));
@@ -70,14 +104,16 @@ function formatPredictions(predictions: readonly DevicePredictions[]): string {
   )}`;
 }
 
-const cellName = ({ device, maxLatencyMs }: { device: string; maxLatencyMs: number }): string =>
-  `${device}, ${maxLatencyMs} ms`;
+const cellName = ({ device, maxLatencyMs }: CellName): string => `${device}, ${maxLatencyMs} ms`;
 
-function formatMatrix(models: readonly SpecializedModel[], devices: readonly string[]): string {
+function formatMatrix(models: readonly SpecializedModelFile[], devices: readonly string[]): string {
   const rows = models.map(({ onDevices, ...model }) => [
     cellName(model),
     ...devices.map((device) => {
-      const { measuredMs = null, predictedMs = null } = onDevices.find((on) => on.device === device) ?? {};
+      const placement = onDevices.find((on) => on.device === device);
+      // Chosen by an earlier call, without this device.
+      if (placement === undefined) return '-';
+      const { measuredMs, predictedMs } = placement;
       const measured = measuredMs === null ? 'not run' : measuredMs.toFixed(3);
       return `${measured} (${predictedMs === null ? '-' : predictedMs.toFixed(3)})`;
     }),
@@ -88,7 +124,7 @@ function formatMatrix(models: readonly SpecializedModel[], devices: readonly str
   )}`;
 }
 
-function formatBorrowed(models: readonly SpecializedModel[]): string {
+function formatBorrowed(models: readonly SpecializedModelFile[]): string {
   const rows = models.map((model) => {
     const { borrowed, measuredTop1 } = model;
     const own = [cellName(model), percent(measuredTop1)];

@@ -1,7 +1,7 @@
 /**
  * One device and latency limit. Predictors propose, reality decides: candidates that are predicted to keep the limit are
- * scored on validation images and measured on the device, and the most accurate that keeps it there is taken. Where none does, the
- * search goes on below a tighter limit.
+ * scored on validation images and measured on the device. Where none of them keeps it, the search goes on below a tighter limit,
+ * whatever was found for other limits. Then the most accurate that keeps the limit is taken of all that was measured on the device.
  */
 import type { LatencyMeasurement } from '../device/measurement.js';
 import type { DeviceProfile } from '../device/profile.js';
@@ -13,7 +13,8 @@ import type { SearchSpace } from '../space/space.js';
 import { InfeasibleError, UserError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import type { Finalists } from './finalists.js';
-import type { CellFinalist } from './specialization.js';
+import { spareTime, type MeasuredNetwork } from './limitUse.js';
+import type { CellFinalist, SpareTime } from './specialization.js';
 
 /** Searches, each below a tighter limit, before the closest miss is taken. */
 const ATTEMPTS = 4;
@@ -61,6 +62,16 @@ const isBetter = (a: Finalist, b: Finalist): boolean =>
   a.validationTop1 > b.validationTop1 ||
   (a.validationTop1 === b.validationTop1 && slowestMs(a) < slowestMs(b));
 
+const asMeasured = (finalist: Finalist): MeasuredNetwork => ({
+  latencyMs: slowestMs(finalist),
+  predictedMs: finalist.predictedMs,
+  validationTop1: finalist.validationTop1,
+});
+
+/** A total order, so that a list is the same whoever was measured first. */
+const mostAccurateFirst = (a: Finalist, b: Finalist): number =>
+  b.validationTop1 - a.validationTop1 || slowestMs(a) - slowestMs(b) || (a.key < b.key ? -1 : 1);
+
 export class Cell {
   /** Keys of what its own searches found. */
   private readonly proposed = new Set<string>();
@@ -80,25 +91,41 @@ export class Cell {
   }
 
   /**
-   * The most accurate network that keeps the limit, of all that were measured on the device (of equals the fastest); else
-   * the closest. Throws InfeasibleError where the limit is below any subnet, UserError where the device measures no candidate.
+   * Searches until a network that was proposed for this limit keeps it, or there is nothing left to try. Throws InfeasibleError
+   * where the limit is below any subnet, UserError where the device measures no candidate.
    */
-  async choose(): Promise<Finalist> {
-    if (this.attempts === 0) await this.searchBelow();
-    for (;;) {
-      const measured = [...this.options.pool.values()];
-      const within = measured.filter((finalist) => this.keeps(finalist));
-      if (within.length > 0) return within.reduce((a, b) => (isBetter(b, a) ? b : a));
-      if (!(await this.searchBelow()))
-        return measured.reduce((a, b) => (slowestMs(b) < slowestMs(a) ? b : a));
-    }
+  async explore(): Promise<void> {
+    while (!this.own().some((finalist) => this.keeps(finalist)) && (await this.searchBelow()));
+  }
+
+  /**
+   * The most accurate network that keeps the limit, of all that were measured on the device (of equals the fastest); else
+   * the closest. So a looser limit never gets a worse one than a tighter. `among`: which of them may be taken. Undefined where
+   * none may.
+   */
+  best(among: (finalist: Finalist) => boolean = () => true): Finalist | undefined {
+    const measured = [...this.options.pool.values()].filter(among);
+    const within = measured.filter((finalist) => this.keeps(finalist));
+    if (within.length > 0) return within.reduce((a, b) => (isBetter(b, a) ? b : a));
+    if (measured.length > 0) return measured.reduce((a, b) => (slowestMs(b) < slowestMs(a) ? b : a));
+    return undefined;
+  }
+
+  /** Why `chosen` uses much less than the limit; null where it does not. */
+  spare(chosen: Finalist): SpareTime | null {
+    return spareTime({
+      maxLatencyMs: this.maxLatencyMs,
+      chosen: asMeasured(chosen),
+      measured: [...this.options.pool.values()].map(asMeasured),
+      proposed: this.own().map(asMeasured),
+    });
   }
 
   /** What its searches found, and what was chosen; most accurate first. */
   told(chosen: Finalist): CellFinalist[] {
     return [...this.options.pool.values()]
       .filter((finalist) => finalist === chosen || this.proposed.has(finalist.key))
-      .sort((a, b) => b.validationTop1 - a.validationTop1)
+      .sort(mostAccurateFirst)
       .map((finalist) => ({
         architecture: toFile(finalist.architecture),
         predictedTop1: finalist.predictedTop1,
@@ -109,6 +136,11 @@ export class Cell {
         meetsLimit: this.keeps(finalist),
         chosen: finalist === chosen,
       }));
+  }
+
+  /** What its own searches found, as far as it could be measured. */
+  private own(): Finalist[] {
+    return [...this.options.pool.values()].filter(({ key }) => this.proposed.has(key));
   }
 
   /** Adds candidates to what was measured on the device. False where there is nothing left to try. */
@@ -182,9 +214,7 @@ export class Cell {
 
   /** By the least that predictions were too low, so that the next candidates are no slower than need be. */
   private tighten(): void {
-    const factors = [...this.options.pool.values()]
-      .filter(({ key }) => this.proposed.has(key))
-      .map((finalist) => slowestMs(finalist) / finalist.predictedMs);
+    const factors = this.own().map((finalist) => slowestMs(finalist) / finalist.predictedMs);
     const least = factors.length === 0 ? 0 : Math.min(...factors);
     this.limitMs = Math.min(0.97 * this.limitMs, (0.99 * this.maxLatencyMs) / least);
   }

@@ -24,6 +24,17 @@ const finalistSchema = z.strictObject({
   chosen: z.boolean(),
 });
 
+const cellNameSchema = z.strictObject({ device: z.string(), maxLatencyMs: ms });
+
+/** Why a model uses much less than its limit. */
+const spareSchema = z.strictObject({
+  /** Of the limit that it uses. */
+  share: fraction,
+  cause: z.enum(['no-gain', 'broke-limit', 'faster-than-predicted', 'none-proposed']),
+  /** The same in words. */
+  explanation: z.string(),
+});
+
 /** A chosen model on one of the devices. */
 const placementSchema = z.strictObject({
   device: z.string(),
@@ -65,6 +76,10 @@ const modelShape = {
   onDevices: z.array(placementSchema).readonly(),
   /** The most accurate model chosen for another device that keeps the limit here; null where there is none. */
   borrowed: borrowedSchema.nullable(),
+  /** Other cells that hold the same network; absent in older files. */
+  sameModelAs: z.array(cellNameSchema).readonly().default([]),
+  /** Null where the model uses its limit or breaks it; absent in older files. */
+  spare: spareSchema.nullable().default(null),
 };
 
 /** What predictions of a device's latency were worth, on all networks that were measured there. */
@@ -107,12 +122,23 @@ export const specializationSchema = z.strictObject({
 export type SpecializationFile = z.infer<typeof specializationSchema>;
 export type CellFinalist = z.infer<typeof finalistSchema>;
 export type Placement = z.infer<typeof placementSchema>;
+export type CellName = Readonly<z.infer<typeof cellNameSchema>>;
+export type SpareTime = Readonly<z.infer<typeof spareSchema>>;
 export type BorrowedModel = z.infer<typeof borrowedSchema>;
 export type DevicePredictions = z.infer<typeof predictionSchema>;
 export type InfeasibleCell = SpecializationFile['infeasible'][number];
 
+/** One device and limit as the file has it. */
+export type SpecializedModelFile = SpecializationFile['models'][number];
+
+/** What earlier calls left in the folder. */
+export interface EarlierCells {
+  readonly models: readonly SpecializedModelFile[];
+  readonly infeasible: SpecializationFile['infeasible'];
+}
+
 /** One device and limit. Accuracies are fractions. */
-export type SpecializedModel = Omit<SpecializationFile['models'][number], 'maxAbsDifference'> & {
+export type SpecializedModel = Omit<SpecializedModelFile, 'maxAbsDifference'> & {
   readonly verification: Verification;
 };
 
@@ -120,20 +146,39 @@ export interface Specialization {
   readonly space: string;
   readonly dataset: string;
   readonly weightsSha256: string;
+  /** Of the cells that were asked for. */
   readonly models: readonly SpecializedModel[];
+  /** Other cells of the folder, from earlier calls. */
+  readonly earlier: EarlierCells;
   readonly predictions: readonly DevicePredictions[];
   readonly infeasible: readonly InfeasibleCell[];
 }
 
-export function specializationFile({ models, ...rest }: Specialization): SpecializationFile {
+/** All cells of the folder. */
+export function specializationFile({
+  models,
+  earlier,
+  infeasible,
+  ...rest
+}: Specialization): SpecializationFile {
+  const own = models.map(({ verification, ...model }) => ({
+    ...model,
+    maxAbsDifference: largestDifference(verification),
+  }));
   return {
     format: 'ofakit.specialization/1',
     ...rest,
-    models: models.map(({ verification, ...model }) => ({
-      ...model,
-      maxAbsDifference: largestDifference(verification),
-    })),
+    models: inOrder([...own, ...earlier.models]),
+    infeasible: inOrder([...infeasible, ...earlier.infeasible]),
   };
+}
+
+/** Cells of one device beside each other, the tightest limit first; devices in the order of their first cell. */
+export function inOrder<C extends CellName>(cells: readonly C[]): C[] {
+  const devices = [...new Set(cells.map(({ device }) => device))];
+  return [...cells].sort(
+    (a, b) => devices.indexOf(a.device) - devices.indexOf(b.device) || a.maxLatencyMs - b.maxLatencyMs,
+  );
 }
 
 /** Of logits, over all ways the file was run. */

@@ -15,7 +15,12 @@ import { packageVersion } from '../util/scripts.js';
 import { kendallTauB } from '../util/statistics.js';
 import { describeSpaceForReport, describeThisMachine, trainingCurves } from './reportParts.js';
 import { runFiles, type SupernetRun } from './run.js';
-import type { CellFinalist, Specialization } from './specialization.js';
+import {
+  specializationFile,
+  type CellFinalist,
+  type Specialization,
+  type SpecializationFile,
+} from './specialization.js';
 import type { SpecializeTarget } from './specialize.js';
 
 /** With fewer measured networks a histogram shows nothing; predictions of so many random ones stand in. */
@@ -38,7 +43,13 @@ export async function writeSpecializationReport(request: SpecializationReport): 
   return path;
 }
 
-async function reportData({ run, loader, targets, result }: SpecializationReport): Promise<ReportData> {
+async function reportData({
+  run,
+  loader,
+  targets,
+  result: whole,
+}: SpecializationReport): Promise<ReportData> {
+  const result = specializationFile(whole);
   const { space, folder } = run;
   const { dataset } = loader;
   const { runtime } = localFingerprint(runtimeSettings(await loadDevice('local-cpu')));
@@ -70,7 +81,7 @@ async function reportData({ run, loader, targets, result }: SpecializationReport
       kind: 'measured',
     })),
     front: [],
-    models: result.models.map(({ onnx, verification: _verification, ...model }) => ({
+    models: result.models.map(({ onnx, maxAbsDifference: _difference, ...model }) => ({
       ...model,
       file: basename(onnx),
     })),
@@ -78,7 +89,9 @@ async function reportData({ run, loader, targets, result }: SpecializationReport
 }
 
 /** Each network once a device. */
-function finalistsOf({ models }: Specialization): Map<string, CellFinalist & { readonly device: string }> {
+function finalistsOf({
+  models,
+}: SpecializationFile): Map<string, CellFinalist & { readonly device: string }> {
   return new Map(
     models.flatMap(({ device, finalists }) =>
       finalists.map((finalist) => [
@@ -90,7 +103,7 @@ function finalistsOf({ models }: Specialization): Map<string, CellFinalist & { r
 }
 
 /** On the table's own check networks where it has some, else on the networks that were measured now: no table has seen them. */
-function judgeLatencies({ device, latency }: SpecializeTarget, result: Specialization): ReportLatency[] {
+function judgeLatencies({ device, latency }: SpecializeTarget, result: SpecializationFile): ReportLatency[] {
   const checks = tableExamples(latency.table, 'check').map(({ architecture, latencyMs }) => ({
     predictedMs: latency.architecture(architecture).latencyMs,
     measuredMs: latencyMs,
@@ -134,7 +147,7 @@ function spread(latency: LatencyQuery): Pick<ReportLatency, 'histogramMs' | 'his
 /** On finalists that are not among the run's samples; undefined for fewer than two. */
 async function judgeAccuracies(
   { folder, space }: SupernetRun,
-  result: Specialization,
+  result: SpecializationFile,
 ): Promise<ReportAccuracy | undefined> {
   const keyOf = (arch: Parameters<typeof architectureKey>[1]): string => architectureKey(space.genes, arch);
   const sampled = await readAccuracies(runFiles(folder).accuracies, space);

@@ -1,39 +1,41 @@
 /**
- * `ofa specialize`: a table of devices and latency limits, a model in each cell. First every cell chooses (cell.ts). Then all
+ * `ofa specialize`: a table of devices and latency limits, a model in each cell. First every cell searches until a network of
+ * its own keeps the limit (cell.ts), then each chooses among all that was measured on its device. Then all
  * chosen models are measured on all devices, so that the user sees what specialising bought, and the choices are judged once more: a
  * model that does not keep its limit the second time makes way for the next, and one that was chosen for another device
  * and serves better here is taken. What stays is exported.
  */
 import { join } from 'node:path';
 import type { Loader } from '../data/loader.js';
+import type { LatencyMeasurement } from '../device/measurement.js';
 import type { DeviceProfile } from '../device/profile.js';
 import type { Protocol } from '../device/protocol.js';
 import type { DeviceConnection } from '../device/transport.js';
 import type { Engine } from '../engine/engine.js';
 import { exportSubnet } from '../export/exportSubnet.js';
-import { evaluateLatency } from '../latency/evaluate.js';
 import { usualSpeedOf } from '../latency/fitted.js';
 import { latencyFunction, type LatencyQuery } from '../latency/query.js';
 import { rememberByKey, type BatchFunction } from '../search/quantity.js';
 import type { SearchConstraints } from '../search/search.js';
 import { toFile, type Architecture } from '../space/architecture.js';
 import { networkCosts } from '../space/costs.js';
+import { parseArchitecture } from '../space/file.js';
 import type { SubnetEvaluator } from '../training/evaluator.js';
 import { InfeasibleError, UserError } from '../util/errors.js';
 import { writeJson } from '../util/files.js';
 import type { Logger } from '../util/logger.js';
 import { Cell, slowestMs, type Finalist, type Pool } from './cell.js';
+import { compareModels, type ExportedModel } from './compareModels.js';
+import { overtaken, readEarlierCells } from './earlierCells.js';
 import { FinalistJournal, FINALISTS_FILE } from './finalistJournal.js';
 import { DeviceSessions, Finalists, type Measured } from './finalists.js';
 import type { SupernetRun } from './run.js';
 import {
-  bestBorrowed,
   SPECIALIZATION_FILE,
   specializationFile,
-  type DevicePredictions,
+  type EarlierCells,
   type InfeasibleCell,
   type Specialization,
-  type SpecializedModel,
 } from './specialization.js';
 
 export interface SpecializeTarget {
@@ -78,12 +80,12 @@ interface Choice {
   chosen: Finalist;
 }
 
-/** By device and key of the architecture: ms, or absent. */
-type Matrix = ReadonlyMap<string, Measured>;
+/** By device and key of the architecture; absent where the device cannot run it. */
+type Matrix = ReadonlyMap<string, Measured['measurements']>;
 
 /**
- * Writes the ONNX files and `specialization.json`. The same call goes on where one was stopped: what was scored and
- * measured is in `finalists.jsonl`. A cell whose limit is below the fastest subnet is left out, with a warning. Throws
+ * Writes the ONNX files and `specialization.json`, in which the cells of earlier calls stay that are not asked for again. The
+ * same call goes on where one was stopped: what was scored and measured is in `finalists.jsonl`. A cell whose limit is below the fastest subnet is left out, with a warning. Throws
  * InfeasibleError where all are, naming the latency; UserError for what cannot be measured or exported; InterruptedError
  * on `signal`.
  */
@@ -103,17 +105,21 @@ export async function specialize(request: SpecializeRequest): Promise<Specializa
       }),
     );
     const finalists = new Finalists({ ...request, sessions, journal, disturbances });
-    const { choices, infeasible } = await chooseAll(request, finalists);
+    const { weightsSha256 } = run;
+    const origin = { space: run.space.name, dataset: loader.dataset.name, weightsSha256 };
+    const names = targets.map(({ device }) => device.name);
+    const asked = targets.flatMap(({ device, maxLatencyMs }) =>
+      maxLatencyMs.map((limit) => ({ device: device.name, maxLatencyMs: limit })),
+    );
+    const earlier = await readEarlierCells(folder, origin, asked, logger);
+    const { choices, infeasible } = await chooseAll(request, finalists, earlier);
     const matrix = await settle(request, finalists, choices);
-    const models = await exportAll(request, finalists, choices, matrix);
-    const result: Specialization = {
-      space: run.space.name,
-      dataset: loader.dataset.name,
-      weightsSha256: run.weightsSha256,
-      models,
-      predictions: targets.flatMap(({ device }) => predictionsOf(device.name, models)),
-      infeasible,
-    };
+    const exported = await exportAll(request, finalists, choices, matrix);
+    const result = { ...origin, ...compareModels(names, exported, earlier), infeasible };
+    for (const { maxLatencyMs, device } of overtaken(earlier.models, exported))
+      logger.warn(
+        `The model for ${maxLatencyMs} ms on ${device} is of an earlier call, and less accurate on validation images than one for a tighter limit: give its limit again to choose anew`,
+      );
     await writeJson(join(folder, SPECIALIZATION_FILE), specializationFile(result));
     return result;
   } finally {
@@ -129,22 +135,57 @@ function checkTargets(targets: readonly SpecializeTarget[]): void {
   throw new UserError(`Cannot specialise: each device must be given once: "${twice}" is given again`);
 }
 
+/** Networks that earlier calls chose for a device are candidates for other limits of it, too. */
+async function addEarlier(
+  { run, constraints, predictAccuracy }: SpecializeRequest,
+  finalists: Finalists,
+  { device, latency }: SpecializeTarget,
+  pool: Pool,
+  { models }: EarlierCells,
+): Promise<void> {
+  // Whether they keep limits beside latency is not known.
+  if (constraints !== undefined) return;
+  const architectures = models
+    .filter((model) => model.device === device.name)
+    .map(({ architecture }) => parseArchitecture(architecture, run.space, SPECIALIZATION_FILE));
+  const distinct = new Map(architectures.map((arch) => [finalists.key(arch), arch]));
+  if (distinct.size === 0) return;
+  const { measurements } = await finalists.measure(device, [...distinct.values()], 'finalist');
+  for (const [key, architecture] of distinct) {
+    const measurement = measurements.get(key);
+    const predictedMs = predicted(latency, architecture);
+    if (measurement === undefined || predictedMs === null) continue;
+    const predictedTop1 = (await predictAccuracy([architecture]))[0]!;
+    const validationTop1 = await finalists.top1(architecture, 'validation');
+    pool.set(key, {
+      key,
+      architecture,
+      predictedTop1,
+      validationTop1,
+      predictedMs,
+      measurement,
+    });
+  }
+}
+
 async function chooseAll(
   request: SpecializeRequest,
   finalists: Finalists,
+  earlier: EarlierCells,
 ): Promise<{ choices: Choice[]; infeasible: InfeasibleCell[] }> {
   const { run, targets, logger, seed, strategy, engine, constraints, signal } = request;
   const { finalists: count = FINALISTS } = request;
   const { space } = run;
   // Every cell asks about the same space: each architecture is predicted once.
   const predictAccuracy = rememberByKey(space.genes, request.predictAccuracy);
-  const choices: Choice[] = [];
+  const cells: Omit<Choice, 'chosen'>[] = [];
   const infeasible: InfeasibleCell[] = [];
   let reason: InfeasibleError | undefined;
   for (const target of targets) {
     const { device, latency } = target;
     const predictLatencyMs = target.predictLatencyMs ?? rememberByKey(space.genes, latencyFunction(latency));
     const pool: Pool = new Map();
+    await addEarlier(request, finalists, target, pool, earlier);
     for (const maxLatencyMs of new Set(target.maxLatencyMs)) {
       const cell = new Cell({
         space,
@@ -163,7 +204,8 @@ async function chooseAll(
         signal,
       });
       try {
-        choices.push({ target, pool, cell, chosen: await cell.choose() });
+        await cell.explore();
+        cells.push({ target, pool, cell });
       } catch (error) {
         if (!(error instanceof InfeasibleError)) throw error;
         reason ??= error;
@@ -171,10 +213,11 @@ async function chooseAll(
       }
     }
   }
-  if (choices.length === 0 && reason !== undefined) throw reason;
+  if (cells.length === 0 && reason !== undefined) throw reason;
   for (const cell of infeasible)
     logger.warn(`No model for ${cell.maxLatencyMs} ms on ${cell.device}: ${cell.reason}`);
-  return { choices, infeasible };
+  // Only now, so that each chooses among what was found for all limits of its device.
+  return { choices: cells.map((one) => ({ ...one, chosen: one.cell.best()! })), infeasible };
 }
 
 /** Measures the chosen models on all devices until no choice changes any more. */
@@ -183,22 +226,27 @@ async function settle(
   finalists: Finalists,
   choices: readonly Choice[],
 ): Promise<Matrix> {
+  const measured = new Map<string, Map<string, LatencyMeasurement>>();
   for (let round = 1; ; round++) {
     const matrix = await measureChosen(request, finalists, choices);
+    for (const [device, measurements] of matrix)
+      measured.set(device, new Map([...(measured.get(device) ?? []), ...measurements]));
     for (const { target, chosen } of choices) {
-      const again = matrix.get(target.device.name)!.measurements.get(chosen.key);
+      const again = matrix.get(target.device.name)!.get(chosen.key);
       if (again !== undefined) chosen.again = again;
     }
-    if (round === ROUNDS) return matrix;
     offerToOthers(choices, matrix);
+    const last = round === ROUNDS;
     let changed = false;
     for (const choice of choices) {
-      const chosen = await choice.cell.choose();
+      if (!last) await choice.cell.explore();
+      // At last only those that were measured on all devices may be taken.
+      const chosen = choice.cell.best(last ? ({ again }) => again !== undefined : undefined) ?? choice.chosen;
       if (chosen === choice.chosen) continue;
       choice.chosen = chosen;
       changed = true;
     }
-    if (!changed) return matrix;
+    if (last || !changed) return measured;
   }
 }
 
@@ -208,16 +256,16 @@ async function measureChosen(
   choices: readonly Choice[],
 ): Promise<Matrix> {
   const distinct = [...new Map(choices.map(({ chosen }) => [chosen.key, chosen.architecture])).values()];
-  const matrix = new Map<string, Measured>();
+  const matrix = new Map<string, Measured['measurements']>();
   for (const { device } of targets)
-    matrix.set(device.name, await finalists.measure(device, distinct, 'chosen'));
+    matrix.set(device.name, (await finalists.measure(device, distinct, 'chosen')).measurements);
   return matrix;
 }
 
 /** A model that was chosen for another device is one more candidate, now that it was measured here. */
 function offerToOthers(choices: readonly Choice[], matrix: Matrix): void {
   for (const { target, pool } of choices) {
-    const { measurements } = matrix.get(target.device.name)!;
+    const measurements = matrix.get(target.device.name)!;
     for (const { chosen } of choices) {
       const { key, architecture, predictedTop1, validationTop1 } = chosen;
       const measurement = measurements.get(key);
@@ -244,10 +292,10 @@ async function exportAll(
   finalists: Finalists,
   choices: readonly Choice[],
   matrix: Matrix,
-): Promise<SpecializedModel[]> {
-  const models: Omit<SpecializedModel, 'borrowed'>[] = [];
+): Promise<ExportedModel[]> {
+  const models: ExportedModel[] = [];
   for (const choice of choices) models.push(await exportChoice(request, finalists, choice, matrix));
-  return models.map((model) => ({ ...model, borrowed: bestBorrowed(model, models) }));
+  return models;
 }
 
 async function exportChoice(
@@ -255,7 +303,7 @@ async function exportChoice(
   finalists: Finalists,
   { target, cell, chosen }: Choice,
   matrix: Matrix,
-): Promise<Omit<SpecializedModel, 'borrowed'>> {
+): Promise<ExportedModel> {
   const { space, weights } = run;
   const { device } = target;
   const { architecture, predictedTop1, predictedMs, validationTop1, key } = chosen;
@@ -269,7 +317,7 @@ async function exportChoice(
   const onDevices = targets.map((other) => ({
     device: other.device.name,
     predictedMs: predicted(other.latency, architecture),
-    measuredMs: matrix.get(other.device.name)!.measurements.get(key)?.latencyMs ?? null,
+    measuredMs: matrix.get(other.device.name)!.get(key)?.latencyMs ?? null,
   }));
   const onnx = join(folder, `${space.name}-${device.name}-${cell.maxLatencyMs}ms.onnx`);
   const { verification } = await exportSubnet({
@@ -301,29 +349,6 @@ async function exportChoice(
     verification,
     finalists: cell.told(chosen),
     onDevices,
+    spare: cell.spare(chosen),
   };
-}
-
-/** Over all networks that were measured on the device; [] where none was. */
-function predictionsOf(device: string, models: readonly SpecializedModel[]): DevicePredictions[] {
-  const pairs = new Map<string, readonly [predictedMs: number, measuredMs: number]>();
-  for (const { architecture, onDevices } of models) {
-    const { predictedMs = null, measuredMs = null } = onDevices.find((on) => on.device === device) ?? {};
-    if (predictedMs !== null && measuredMs !== null)
-      pairs.set(JSON.stringify(architecture), [predictedMs, measuredMs]);
-  }
-  const counts = { kept: 0, broke: 0, missed: 0 };
-  for (const { maxLatencyMs, finalists } of models.filter((model) => model.device === device)) {
-    for (const { architecture, predictedMs, measuredMs, meetsLimit } of finalists) {
-      pairs.set(JSON.stringify(architecture), [predictedMs, measuredMs]);
-      if (predictedMs <= maxLatencyMs) counts[meetsLimit ? 'kept' : 'broke']++;
-      else if (meetsLimit) counts.missed++;
-    }
-  }
-  if (pairs.size === 0) return [];
-  const { mape, within10Percent } = evaluateLatency(
-    [...pairs.values()].map(([predictedMs]) => predictedMs),
-    [...pairs.values()].map(([, measuredMs]) => measuredMs),
-  );
-  return [{ device, networks: pairs.size, mape, within10Percent, ...counts }];
 }

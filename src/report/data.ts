@@ -149,6 +149,16 @@ const reportShape = {
           })
           .nullable()
           .optional(),
+        /** Other limits and devices that the same network was chosen for. */
+        sameModelAs: z
+          .array(z.strictObject({ device: z.string(), maxLatencyMs: latencyMs }))
+          .readonly()
+          .optional(),
+        /** Why it uses much less than its limit; null where it does not. */
+        spare: z
+          .strictObject({ share: top1, cause: z.string(), explanation: z.string() })
+          .nullable()
+          .optional(),
       }),
     )
     .readonly(),

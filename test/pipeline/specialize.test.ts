@@ -31,6 +31,7 @@ import {
   type Specialization,
 } from '../../src/pipeline/specialization.js';
 import { writeSpecializationReport } from '../../src/pipeline/specializationReport.js';
+import { formatSpecialization } from '../../src/cli/specializationTables.js';
 import { specialize, type SpecializeRequest } from '../../src/pipeline/specialize.js';
 import { fromFile, type Architecture } from '../../src/space/architecture.js';
 import { architectureKey } from '../../src/space/canonical.js';
@@ -229,6 +230,21 @@ function expectSound({ models }: Specialization): void {
     expect(borrowed?.validationTop1 ?? 0).toBe(best);
     // Otherwise the borrowed one would have been taken.
     if (model.meetsLimit) expect(model.validationTop1).toBeGreaterThanOrEqual(best);
+    for (const tighter of models) {
+      if (tighter.device === device && tighter.meetsLimit && tighter.maxLatencyMs < maxLatencyMs)
+        expect(model.validationTop1).toBeGreaterThanOrEqual(tighter.validationTop1);
+    }
+    expect(model.sameModelAs).toEqual(
+      models
+        .filter(
+          (other) =>
+            other !== model && JSON.stringify(other.architecture) === JSON.stringify(model.architecture),
+        )
+        .map((other) => ({ device: other.device, maxLatencyMs: other.maxLatencyMs })),
+    );
+    expect(model.spare?.share ?? null).toBe(
+      model.meetsLimit && model.measuredMs / maxLatencyMs < 0.85 ? model.measuredMs / maxLatencyMs : null,
+    );
   }
 }
 
@@ -322,6 +338,59 @@ describe('specialize', () => {
       expect(measuredMs).toBe(Math.min(...finalists.map((finalist) => finalist.measuredMs)));
       expect(warn).toHaveBeenCalledWith(expect.stringContaining(`within 0.4 ms on ${device}`));
     }
+  });
+
+  /** One device, on which latencies are `factor` times what is predicted. */
+  const onOneDevice = (
+    folder: string,
+    limits: readonly number[],
+    factor: (arch: Architecture) => number,
+  ): SpecializeRequest => {
+    const world = new World({ latencyMs: (device, arch) => predictMs(device, arch) * factor(arch) });
+    const { targets, ...request } = world.request(path(folder), { limits });
+    return { ...request, targets: targets.slice(0, 1) };
+  };
+
+  it.each(['a', 'b', 'c'])(
+    'gives each of several limits a model no worse than alone, though its first proposals miss it by a little (%s)',
+    async (draw) => {
+      const factor = (arch: Architecture): number => 1.006 + 0.03 * createRandom(draw, keyOf(arch)).float();
+      const limits = [0.18, 0.25, 0.33, 0.4];
+      const { models } = await specialize(onOneDevice(`several ${draw}`, limits, factor));
+      for (const [i, { maxLatencyMs, validationTop1, finalists, meetsLimit }] of models.entries()) {
+        const alone = await specialize(onOneDevice(`alone ${draw} ${maxLatencyMs}`, [maxLatencyMs], factor));
+        expect(validationTop1).toBeGreaterThanOrEqual(alone.models[0]!.validationTop1);
+        expect(meetsLimit).toBe(true);
+        if (i > 0) expect(validationTop1).toBeGreaterThanOrEqual(models[i - 1]!.validationTop1);
+        // One of those that were sought for this limit, not what another limit happened to leave.
+        const near = finalists.filter((one) => one.predictedMs > 0.8 * maxLatencyMs && one.meetsLimit);
+        expect(near.length).toBeGreaterThan(0);
+      }
+    },
+  );
+
+  it('says that two limits have one model, and why a model uses much less than its limit', async () => {
+    // Whatever is large takes ten times as long as predicted: nothing keeps a limit that small ones do not keep.
+    const factor = (arch: Architecture): number => (predictMs('here', arch) > 0.2 ? 10 : 1);
+    const request = onOneDevice('one', [0.19, 0.4, 0.45], factor);
+    const result = await specialize(request);
+    const [tight, , loose] = result.models;
+    expect(loose!.architecture).toEqual(tight!.architecture);
+    expect(tight!.sameModelAs).toEqual([
+      { device: 'here', maxLatencyMs: 0.4 },
+      { device: 'here', maxLatencyMs: 0.45 },
+    ]);
+    expect(loose!.spare).toMatchObject({ cause: 'broke-limit', share: loose!.measuredMs / 0.45 });
+    const text = formatSpecialization(specializationFile(result));
+    expect(text).toContain(
+      'The model for here, 0.45 ms is the same model as for here, 0.19 ms and here, 0.4 ms',
+    );
+    expect(text).toMatch(
+      /The model for here, 0.45 ms uses \d\d % of its limit: \d+ networks predicted closer/,
+    );
+    const page = readFileSync(await writeSpecializationReport({ ...request, result }), 'utf8');
+    expect(page).toMatch(/here, ≤ 0.45\sms: the same model as for here, ≤ 0.19\sms and here, ≤ 0.4\sms\./);
+    expect(page).toMatch(/here, ≤ 0.45\sms: uses \d\d\s% of its limit/);
   });
 
   it('lets a model make way that keeps its limit once and not again', async () => {
@@ -498,6 +567,58 @@ describe('specialize, stopped and started again', () => {
     await specialize(anew.request(path('anew')));
     expect(world.measured.length).toBeLessThan(anew.measured.length);
     expect(readdirSync(folder).filter((name) => name.endsWith('.onnx'))).toHaveLength(4);
+  });
+
+  it('keeps the cells of earlier calls with their models, and tells a new limit of them', async () => {
+    const folder = path('kept');
+    const read = () =>
+      specializationSchema.parse(JSON.parse(readFileSync(path('kept', SPECIALIZATION_FILE), 'utf8')));
+    const { targets, ...request } = new World().request(folder, { limits: [0.25] });
+    await specialize({ ...request, targets: targets.slice(0, 1) });
+    const [first] = read().models;
+    // Another limit, another device: what is there stays.
+    const second = new World().request(folder, { limits: [0.4] });
+    const result = await specialize({ ...second, targets: second.targets.slice(1) });
+    expect(result.models.map(({ device }) => device)).toEqual(['other']);
+    expect(read().models.map(({ device, maxLatencyMs }) => [device, maxLatencyMs])).toEqual([
+      ['other', 0.4],
+      ['here', 0.25],
+    ]);
+    expect(read().models[1]).toMatchObject({ architecture: first!.architecture, onnx: first!.onnx });
+    // A looser limit on the same device is no worse, though all that is sought for it is slow.
+    const slow = new World({
+      latencyMs: (device, arch) =>
+        predictMs(device, arch) * (keyOf(arch) === keyOf(fromFile(first!.architecture)) ? 1 : 50),
+    });
+    const third = slow.request(folder, { limits: [0.3] });
+    await specialize({ ...third, targets: third.targets.slice(0, 1) });
+    const cells = read().models;
+    expect(cells.map(({ device, maxLatencyMs }) => [device, maxLatencyMs])).toEqual([
+      ['here', 0.25],
+      ['here', 0.3],
+      ['other', 0.4],
+    ]);
+    expect(cells[1]).toMatchObject({ architecture: first!.architecture, meetsLimit: true });
+    expect(cells.slice(0, 2).map(({ sameModelAs }) => sameModelAs)).toEqual([
+      [{ device: 'here', maxLatencyMs: 0.3 }],
+      [{ device: 'here', maxLatencyMs: 0.25 }],
+    ]);
+    expect(read().predictions.map(({ device }) => device)).toEqual(['here', 'other']);
+    // A model whose file is gone is left out; other weights begin a table of their own. Both are said.
+    const warn = vi.fn();
+    rmSync(cells[0]!.onnx);
+    const logger = { ...silentLogger, warn };
+    await specialize(new World().request(folder, { limits: [0.4], logger }));
+    expect(warn).toHaveBeenCalledWith(expect.stringContaining(`${cells[0]!.onnx} is gone`));
+    expect(read().models.map(({ device, maxLatencyMs }) => [device, maxLatencyMs])).toEqual([
+      ['here', 0.3],
+      ['here', 0.4],
+      ['other', 0.4],
+    ]);
+    const other = { ...run, weightsSha256: 'f'.repeat(64) };
+    await specialize(new World().request(folder, { limits: [0.4], logger, run: other }));
+    expect(warn).toHaveBeenCalledWith(expect.stringContaining('3 models are of another supernet'));
+    expect(read().models).toHaveLength(2);
   });
 });
 

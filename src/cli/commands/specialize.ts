@@ -98,11 +98,8 @@ export const specialize: Register = (program, context) => {
         });
         const result = await work.finally(() => predictor.dispose());
         const report = await writeSpecializationReport({ run: supernet, loader, targets, result, folder });
-        context.result(
-          self,
-          specializationFile(result),
-          () => `${formatSpecialization(result)}\n${report}\n`,
-        );
+        const document = specializationFile(result);
+        context.result(self, document, () => `${formatSpecialization(document)}\n${report}\n`);
       });
     });
 };

@@ -1,7 +1,7 @@
 /** The chosen models: what was promised, what was measured, and what they look like. */
 import { architecturePicture, describeArchitecture } from '../architecturePicture.js';
 import type { ReportModel } from '../data.js';
-import { formatCount, formatLimit, formatMs, formatTop1 } from '../format.js';
+import { formatCount, formatLimit, formatMs, formatPercent, formatTop1 } from '../format.js';
 import { cleanText, figure, html, relativeLink, table, type Html } from '../html.js';
 import type { Section } from './section.js';
 
@@ -11,8 +11,29 @@ function fileLink(path: string): Html {
   return link === undefined ? html`${name}` : html`<a href="${link}">${name}</a>`;
 }
 
-const modelName = ({ device, maxLatencyMs }: ReportModel): string =>
+const modelName = ({ device, maxLatencyMs }: Pick<ReportModel, 'device' | 'maxLatencyMs'>): string =>
   `${device}, ≤ ${formatLimit(maxLatencyMs)}`;
+
+/** Models that are one, and such as use much less than their limit. */
+function notes(models: readonly ReportModel[]): Html | undefined {
+  const texts = models.flatMap((model) => {
+    const { sameModelAs = [], spare = null } = model;
+    return [
+      ...(sameModelAs.length === 0
+        ? []
+        : [`${modelName(model)}: the same model as for ${sameModelAs.map(modelName).join(' and ')}.`]),
+      ...(spare === null
+        ? []
+        : [
+            `${modelName(model)}: uses ${formatPercent(100 * spare.share, 0)} of its limit: ${spare.explanation}.`,
+          ]),
+    ];
+  });
+  if (texts.length === 0) return undefined;
+  return html`<ul>
+    ${texts.map((text) => html`<li>${text}</li>`)}
+  </ul>`;
+}
 
 export const modelsSection: Section = ({ data: { models, space } }) => {
   if (models.length === 0) {
@@ -64,6 +85,7 @@ export const modelsSection: Section = ({ data: { models, space } }) => {
         ],
         models,
       )}
+      ${notes(models)}
       <h3>What they look like</h3>
       <p>
         A box is a block: its height is the expand ratio (e), its colour the kernel size:

@@ -1,0 +1,66 @@
+/** Models of a table beside each other: what is borrowed, which are one, and what predictions were worth. */
+import { evaluateLatency } from '../latency/evaluate.js';
+import { sameModels } from './limitUse.js';
+import {
+  bestBorrowed,
+  inOrder,
+  type DevicePredictions,
+  type EarlierCells,
+  type Specialization,
+  type SpecializedModel,
+  type SpecializedModelFile,
+} from './specialization.js';
+
+/** Before it is seen beside others. */
+export type ExportedModel = Omit<SpecializedModel, 'borrowed' | 'sameModelAs'>;
+
+/** Models of this call beside each other and beside those of earlier calls. `targets`: names of this call's devices. */
+export function compareModels(
+  targets: readonly string[],
+  exported: readonly ExportedModel[],
+  earlier: EarlierCells,
+): Pick<Specialization, 'models' | 'earlier' | 'predictions'> {
+  const all = [...exported, ...earlier.models];
+  const same = sameModels(all);
+  const beside = <M extends SpecializedModelFile | ExportedModel>(model: M) => ({
+    ...model,
+    borrowed: bestBorrowed(model, all),
+    sameModelAs: same[all.indexOf(model)]!,
+  });
+  const devices = new Set([...targets, ...all.map(({ device }) => device)]);
+  return {
+    models: inOrder(exported).map(beside),
+    earlier: { ...earlier, models: earlier.models.map(beside) },
+    predictions: [...devices].flatMap((device) => predictionsOf(device, all)),
+  };
+}
+
+/** Over all networks that were measured on the device; [] where none was. */
+function predictionsOf(
+  device: string,
+  models: readonly Pick<
+    SpecializedModel,
+    'device' | 'maxLatencyMs' | 'architecture' | 'finalists' | 'onDevices'
+  >[],
+): DevicePredictions[] {
+  const pairs = new Map<string, readonly [predictedMs: number, measuredMs: number]>();
+  for (const { architecture, onDevices } of models) {
+    const { predictedMs = null, measuredMs = null } = onDevices.find((on) => on.device === device) ?? {};
+    if (predictedMs !== null && measuredMs !== null)
+      pairs.set(JSON.stringify(architecture), [predictedMs, measuredMs]);
+  }
+  const counts = { kept: 0, broke: 0, missed: 0 };
+  for (const { maxLatencyMs, finalists } of models.filter((model) => model.device === device)) {
+    for (const { architecture, predictedMs, measuredMs, meetsLimit } of finalists) {
+      pairs.set(JSON.stringify(architecture), [predictedMs, measuredMs]);
+      if (predictedMs <= maxLatencyMs) counts[meetsLimit ? 'kept' : 'broke']++;
+      else if (meetsLimit) counts.missed++;
+    }
+  }
+  if (pairs.size === 0) return [];
+  const { mape, within10Percent } = evaluateLatency(
+    [...pairs.values()].map(([predictedMs]) => predictedMs),
+    [...pairs.values()].map(([, measuredMs]) => measuredMs),
+  );
+  return [{ device, networks: pairs.size, mape, within10Percent, ...counts }];
+}
