@@ -39,6 +39,7 @@ export {
   type ImportedSupernet,
 } from './pipeline/import.js';
 export { openRun, openLoader, createEvaluator, type SupernetRun } from './pipeline/run.js';
+export { openRunDataset, openRunLoader, runRecord, type RunDataOptions } from './pipeline/runData.js';
 export { withRun, type OpenedRun } from './pipeline/withRun.js';
 export { loadSchedule, scheduleSchema, type Schedule, type ScheduleFile } from './training/schedule.js';
 export { trainSupernet, type TrainingOptions, type TrainingResult } from './training/trainer.js';

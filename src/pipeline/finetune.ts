@@ -15,7 +15,8 @@ import type { EvaluationSettings, SubnetEvaluator } from '../training/evaluator.
 import { scheduleSchema, type Schedule } from '../training/schedule.js';
 import type { Logger } from '../util/logger.js';
 import type { EngineName, Provider } from './engineName.js';
-import { createEvaluator, fittingLoader, openData, type SupernetRun } from './run.js';
+import { createEvaluator, fittingLoader, type SupernetRun } from './run.js';
+import { asBegun, openDatasetToLearn } from './runData.js';
 import type { Runtime } from './runtime.js';
 import { trainWith } from './train.js';
 import { withLoader, withRuntime } from './withRun.js';
@@ -25,7 +26,7 @@ export const FINETUNING = { epochs: 10, learningRate: 0.01, batchSize: 64 } as c
 export interface FinetuneRequest {
   readonly run: SupernetRun;
   readonly arch: Architecture;
-  /** Default: what the run was trained on. With another number of classes the network gets a new classifier. */
+  /** Default: what the run was trained on. With other classes the network gets a new classifier. */
   readonly data?: string | DatasetSource;
   /** Run folder of the network; one that is there goes on. */
   readonly folder: string;
@@ -95,11 +96,12 @@ export function finetuneSchedule({
 export async function finetune(request: FinetuneRequest): Promise<FinetunedNetwork> {
   const { run, arch, folder, seed, logger, engine, threads, workers, signal, evaluation } = request;
   const { provider } = request;
-  const dataset = await openData(request.data ?? run.data, request.onCorrupt);
+  const learned = await openDatasetToLearn(run, request);
+  const dataset = await asBegun(folder, learned.dataset, logger);
   const space = spaceOfOne(run.space, arch, { classes: dataset.classes.length });
   const only = space.largest;
   const subnet = extractSubnet(run.weights, run.space.network(arch));
-  const { weights, newHead } = startFrom(space, subnet, seed, run.folder);
+  const { weights, newHead } = startFrom(space, subnet, seed, run.folder, learned.otherClasses);
   const schedule = finetuneSchedule(request);
   const loading = fittingLoader(space, dataset, {
     batchSize: schedule.batchSize,

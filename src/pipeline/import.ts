@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { removeDataRecord } from '../data/record.js';
 import type { SearchSpace } from '../space/space.js';
 import { CHECKPOINT_FILE, saveCheckpoint } from '../supernet/checkpoint.js';
 import { importWeights, TensorMismatch } from '../supernet/import/importWeights.js';
@@ -57,6 +58,8 @@ export async function importSupernet({
     file: basename(path),
     sha256: createHash('sha256').update(bytes).digest('hex'),
   };
+  // Of a run that was removed from there: names of other classes.
+  await removeDataRecord(folder);
   const weightsSha256 = await saveCheckpoint(folder, { space, weights, data: null, position });
   const values = [...weights.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return { weightsSha256, tensors: weights.size, values };

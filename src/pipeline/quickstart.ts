@@ -22,7 +22,8 @@ import { writeJson } from '../util/files.js';
 import type { Logger } from '../util/logger.js';
 import { fitAccuracy, sampleRunAccuracies } from './accuracy.js';
 import { measure } from './measure.js';
-import { createEvaluator, openLoader, openRun } from './run.js';
+import { createEvaluator, openRun } from './run.js';
+import { openRunLoader } from './runData.js';
 import { createRuntime } from './runtime.js';
 import { largestDifference, type SpecializedModel } from './specialization.js';
 import { specialize } from './specialize.js';
@@ -102,7 +103,7 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
 
   return time.count('choosing', async () => {
     const run = await openRun(runFolder);
-    const loader = await openLoader(space, run.data, { batchSize: 64, seed, logger });
+    const loader = await openRunLoader(run, { logger }, { batchSize: 64, seed, logger });
     const runtime = await createRuntime(threads);
     try {
       const evaluator = createEvaluator(run, loader, runtime, evaluation);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { openDataset, parseDatasetSpec } from '../data/index.js';
 import { createLoader, type Loader } from '../data/loader.js';
 import type { Dataset, DatasetSource, OnCorrupt } from '../data/dataset.js';
+import { readDataRecord, type DataRecord } from '../data/record.js';
 import type { SearchSpace } from '../space/space.js';
 import { CHECKPOINT_FILE, loadCheckpoint } from '../supernet/checkpoint.js';
 import type { SupernetWeights } from '../supernet/weights.js';
@@ -20,6 +21,8 @@ export interface SupernetRun {
   readonly weightsSha256: string;
   /** What it was trained on; null for imported supernets. */
   readonly data: DatasetSource | null;
+  /** Names of its classes, normalisation and examples; absent where it does not know them. */
+  readonly record?: DataRecord | undefined;
 }
 
 /** Files of a run beside the checkpoint. */
@@ -40,7 +43,8 @@ export async function openRun(folder: string): Promise<SupernetRun> {
     );
   }
   const { space, weights, weightsSha256, data } = await loadCheckpoint(folder);
-  return { folder, space, weights, weightsSha256, data: data as DatasetSource | null };
+  const record = await readDataRecord(folder);
+  return { folder, space, weights, weightsSha256, data: data as DatasetSource | null, record };
 }
 
 export interface LoaderSettings {
@@ -53,8 +57,9 @@ export interface LoaderSettings {
 }
 
 /**
- * The loader for a run: of `spec` (`NAME[:PATH]`) or else of the data it was trained on. `onCorrupt` overrides what the
- * source says. Throws UserError where the data do not fit the space, saying how.
+ * A loader of `spec` (`NAME[:PATH]`) for networks of a space that no run has trained: for those of a run, whose classes and
+ * normalisation are its own, `openRunLoader`. `onCorrupt` overrides what the source says. Throws UserError where the data do
+ * not fit the space, saying how.
  */
 export async function openLoader(
   space: SearchSpace,

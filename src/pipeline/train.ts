@@ -15,6 +15,7 @@ import type { EngineName, Provider } from './engineName.js';
 import { openInitialWeights } from './init.js';
 import { MemoryGuard, planTrainingMemory } from './memory.js';
 import { createEvaluator, fittingLoader, openData } from './run.js';
+import { asBegun } from './runData.js';
 import { createRuntime, type Runtime } from './runtime.js';
 
 export interface TrainSettings {
@@ -80,7 +81,7 @@ export async function train(request: TrainRequest): Promise<TrainedSupernet> {
     request.init === undefined ? undefined : await openInitialWeights(space, request.init, seed);
   if (initial?.newHead === true)
     logger.info(`The classifier begins anew: ${request.init!} has another number of classes`);
-  const dataset = await openData(source, request.onCorrupt);
+  const dataset = await asBegun(request.folder, await openData(source, request.onCorrupt), logger);
   const memory = planTrainingMemory({
     space,
     schedule,

@@ -1,10 +1,10 @@
 /** A run, its images and a runtime, opened together and closed whatever happens. */
-import type { OnCorrupt } from '../data/dataset.js';
 import type { Loader } from '../data/loader.js';
 import type { EvaluationSettings, SubnetEvaluator } from '../training/evaluator.js';
 import type { Logger } from '../util/logger.js';
 import type { EngineName, Provider } from './engineName.js';
-import { createEvaluator, openLoader, openRun, type SupernetRun } from './run.js';
+import { createEvaluator, openRun, type SupernetRun } from './run.js';
+import { openRunLoader, type RunDataOptions } from './runData.js';
 import { createRuntime, type Runtime } from './runtime.js';
 
 export interface WorkOptions {
@@ -46,11 +46,7 @@ export async function withLoader<T>(
   }
 }
 
-export interface RunOptions extends WorkOptions {
-  /** `NAME[:PATH]`. Default: what the run was trained on. */
-  readonly data?: string | undefined;
-  /** Overrides what the data's source says. */
-  readonly onCorrupt?: OnCorrupt | undefined;
+export interface RunOptions extends WorkOptions, Omit<RunDataOptions, 'logger'> {
   readonly calibrationImages?: number | undefined;
 }
 
@@ -63,8 +59,9 @@ export interface OpenedRun {
 }
 
 /**
- * Opens what scoring subnets of a run takes; `run`: its folder, or one that is open. Throws UserError where there is no
- * supernet, no data set, or the data do not fit it; and what `work` throws.
+ * Opens what scoring subnets of a run takes; `run`: its folder, or one that is open. The data are as the run sees them
+ * (`openRunDataset`). Throws UserError where there is no supernet, no data set, or the data do not fit it; and what `work`
+ * throws.
  */
 export async function withRun<T>(
   run: string | SupernetRun,
@@ -72,11 +69,11 @@ export async function withRun<T>(
   work: (opened: OpenedRun) => Promise<T>,
 ): Promise<T> {
   const opened = typeof run === 'string' ? await openRun(run) : run;
-  const { data, onCorrupt, logger, calibrationImages } = options;
+  const { logger, calibrationImages } = options;
   const settings: Partial<EvaluationSettings> = calibrationImages === undefined ? {} : { calibrationImages };
-  const loading = { batchSize: 1, seed: 0, onCorrupt, ...(logger === undefined ? {} : { logger }) };
+  const loading = { batchSize: 1, seed: 0, ...(logger === undefined ? {} : { logger }) };
   return withRuntime(options, (runtime) =>
-    withLoader(openLoader(opened.space, data ?? opened.data, loading), (loader) =>
+    withLoader(openRunLoader(opened, options, loading), (loader) =>
       work({ run: opened, loader, runtime, evaluator: createEvaluator(opened, loader, runtime, settings) }),
     ),
   );

@@ -4,6 +4,7 @@
  * names whole files that belong together. Documented in docs/formats.md.
  */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -148,6 +149,12 @@ export async function loadCheckpoint(folder: string, read: ReadFile = readBytes)
       content = again;
     }
   }
+}
+
+/** What the run in the folder was trained on, without its weights; undefined where there is no run. Throws UserError. */
+export async function readCheckpointData(folder: string): Promise<Json | undefined> {
+  const path = join(folder, CHECKPOINT_FILE);
+  return existsSync(path) ? (await readJson(path, checkpointSchema)).data : undefined;
 }
 
 async function loadNamed(

@@ -14,13 +14,13 @@ import {
 export interface StartingWeights {
   /** Of their own memory. */
   readonly weights: SupernetWeights;
-  /** Whether the last layer begins anew, as the source's had another number of classes. */
+  /** Whether the last layer begins anew, as the source's had other classes. */
   readonly newHead: boolean;
 }
 
 /**
- * The tensors of `source` as first weights of `space`; the classifier of another number of classes is initialised from the
- * seed instead. Throws UserError listing every other tensor that is missing, unexpected or of another shape; `where` names
+ * The tensors of `source` as first weights of `space`; the classifier of another number of classes, or of `otherClasses`, is
+ * initialised from the seed instead. Throws UserError listing every other tensor that is missing, unexpected or of another shape; `where` names
  * the source.
  */
 export function startFrom(
@@ -28,10 +28,12 @@ export function startFrom(
   source: ReadonlyMap<string, Tensor>,
   seed: number,
   where: string,
+  otherClasses = false,
 ): StartingWeights {
   const parameters = storedParameters(space);
   const head = headNames(space);
-  const newHead = parameters.some((spec) => head.has(spec.name) && hasOtherClasses(spec, source));
+  const newHead =
+    otherClasses || parameters.some((spec) => head.has(spec.name) && hasOtherClasses(spec, source));
   const fresh = newHead ? initialiseWeights(space, seed) : undefined;
   const weights: SupernetWeights = new Map();
   for (const { name } of parameters) {

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { DatasetSource } from '../data/dataset.js';
+import { readDataRecord, writeDataRecord, type DataRecord } from '../data/record.js';
 import { isTrainable, type ParameterSpec } from '../space/parameters.js';
 import type { SearchSpace } from '../space/space.js';
 import { CHECKPOINT_FILE, loadCheckpoint, saveCheckpoint, type Json } from '../supernet/checkpoint.js';
@@ -26,6 +27,8 @@ export interface RunIdentity {
   readonly folder: string;
   readonly space: SearchSpace;
   readonly data: DatasetSource;
+  /** What the data are now. */
+  readonly record: DataRecord;
   readonly settings: RunSettings;
 }
 
@@ -59,6 +62,8 @@ export async function openState(
 ): Promise<TrainingState> {
   const { folder, space, settings } = identity;
   if (existsSync(join(folder, CHECKPOINT_FILE))) return resumeState(identity);
+  // First: a run that is there has its record.
+  await writeDataRecord(folder, identity.record);
   const state: TrainingState = {
     weights: initialWeights ? copyTensors(initialWeights) : initialiseWeights(space, settings.seed),
     velocity: zeroTensors(trainableParameters(space)),
@@ -76,7 +81,7 @@ export async function openState(
   return state;
 }
 
-async function resumeState({ folder, space, data, settings }: RunIdentity): Promise<TrainingState> {
+async function resumeState({ folder, space, data, record, settings }: RunIdentity): Promise<TrainingState> {
   const checkpoint = await loadCheckpoint(folder);
   if (importedPositionSchema.safeParse(checkpoint.position).success) {
     throw new UserError(
@@ -90,6 +95,8 @@ async function resumeState({ folder, space, data, settings }: RunIdentity): Prom
     { ...settings, space: space.file, data: absolute(data) },
     { ...position, space: checkpoint.space.file, data: absolute(checkpoint.data) },
   );
+  // Runs of an older version have none.
+  if ((await readDataRecord(folder)) === undefined) await writeDataRecord(folder, record);
   const { optimizer } = checkpoint;
   const problems =
     optimizer === undefined ? ['it is missing'] : tensorProblems(optimizer, trainableParameters(space));

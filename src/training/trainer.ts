@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { Batch } from '../data/batchSource.js';
 import type { Loader, TrainBatchRequest } from '../data/loader.js';
+import { recordDataset } from '../data/record.js';
 import type { Architecture } from '../space/architecture.js';
 import { isDecayed } from '../space/parameters.js';
 import type { SearchSpace } from '../space/space.js';
@@ -100,7 +101,8 @@ export async function trainSupernet(options: TrainingOptions): Promise<TrainingR
   const { initialWeights, initialWeightsSha256 } = options;
   const init = initialWeights === undefined ? null : (initialWeightsSha256 ?? tensorsSha256(initialWeights));
   const settings = { schedule, seed, epochsScale, batchSize, stepsPerEpoch, totalSteps, init };
-  const identity = { folder, space, data: loader.dataset.source, settings };
+  const record = await recordDataset(loader.dataset, loader.normalisation);
+  const identity = { folder, space, data: loader.dataset.source, record, settings };
   const state = await openState(identity, initialWeights);
   await rewindMetrics(join(folder, METRICS_FILE), state.position.step);
   await new Trainer(options, identity, state).train(plans);

@@ -13,6 +13,7 @@ import { decodeMetadata, METADATA_KEYS } from '../../src/export/metadata.js';
 import { importedTableSchema } from '../../src/latency/imported.js';
 import { measuredTableSchema } from '../../src/latency/table.js';
 import { parseDatasetSpec } from '../../src/data/index.js';
+import { dataRecordSchema } from '../../src/data/record.js';
 import { searchBenchmarkSchema } from '../../src/pipeline/benchSearch.js';
 import { finalistLineSchema } from '../../src/pipeline/finalistJournal.js';
 import { specializationSchema } from '../../src/pipeline/specialization.js';
@@ -100,6 +101,7 @@ const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['Device fingerprint', fingerprintSchema],
   ['Measuring protocol', protocolSchema],
   ['Checkpoint', checkpointSchema, ['space', 'data', 'position']],
+  ['Data of a run', dataRecordSchema],
   ['Training position', positionSchema, ['schedule']],
   ['Imported supernet', importedPositionSchema],
   ['Metrics', metricSchema, ['architecture']],

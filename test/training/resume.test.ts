@@ -70,6 +70,7 @@ describe('the uninterrupted run', () => {
 
   it('leaves a checkpoint, its tensors, the teacher and metrics, and nothing else', () => {
     expect(whole.names.map((name) => name.replace(/-[0-9a-f]{16}/, '-HASH'))).toEqual([
+      'data.json',
       'metrics.jsonl',
       'optimizer-HASH.safetensors',
       'supernet-HASH.safetensors',

@@ -53,12 +53,14 @@ export const exportCommand: Register = (program, context) => {
     )
     .addHelpText('after', '\nExample: ofa export --supernet runs/digits --arch smallest --out digits.onnx')
     .action(async (options: ExportOptions, self: Command) => {
-      const [{ exportSubnet }, { openRun }, { withRun }, { readArchitecture }] = await Promise.all([
-        import('../../export/exportSubnet.js'),
-        import('../../pipeline/run.js'),
-        import('../../pipeline/withRun.js'),
-        import('../../space/file.js'),
-      ]);
+      const [{ exportSubnet }, { openRun }, { runRecord }, { withRun }, { readArchitecture }] =
+        await Promise.all([
+          import('../../export/exportSubnet.js'),
+          import('../../pipeline/run.js'),
+          import('../../pipeline/runData.js'),
+          import('../../pipeline/withRun.js'),
+          import('../../space/file.js'),
+        ]);
       const run = await openRun(options.supernet);
       const arch = await readArchitecture(options.arch, run.space);
       const subnet = {
@@ -71,13 +73,20 @@ export const exportCommand: Register = (program, context) => {
       if (!options.calibrate) {
         if (options.int8 === true)
           throw new UsageError('Cannot use --int8 with --no-calibrate: quantising needs data');
-        const result = await exportSubnet(subnet);
+        const record = await runRecord(run, await context.logger());
+        const { classes, normalisation } = record ?? {};
+        const result = await exportSubnet({
+          ...subnet,
+          ...(classes === undefined ? {} : { classes }),
+          ...(normalisation === undefined ? {} : { normalisation }),
+        });
         context.result(self, result, () => formatExport(result));
         return;
       }
       const logger = await context.logger();
       const { data, calibrationImages } = options;
-      await withRun(run, { data, calibrationImages, logger }, async ({ evaluator, loader }) => {
+      const instead = "take the supernet's own batch-norm statistics with --no-calibrate";
+      await withRun(run, { data, calibrationImages, logger, instead }, async ({ evaluator, loader }) => {
         const request = {
           ...subnet,
           statistics: await evaluator.calibrate(arch),

@@ -1,0 +1,183 @@
+/**
+ * Data as a run sees them. Names of classes, normalisation and splits belong to the run: other data are taken in the run's
+ * order of classes and with its normalisation, and refused where they have classes that it does not know.
+ */
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { alignClasses, classDifference, listNames, sameClasses } from '../data/classNames.js';
+import type { Dataset, DatasetSource, OnCorrupt } from '../data/dataset.js';
+import { openDataset, parseDatasetSpec } from '../data/index.js';
+import type { Loader } from '../data/loader.js';
+import {
+  DATA_RECORD_FILE,
+  readDataRecord,
+  recordDataset,
+  writeDataRecord,
+  type DataRecord,
+} from '../data/record.js';
+import { viewDataset } from '../data/view.js';
+import { readCheckpointData } from '../supernet/checkpoint.js';
+import { UserError } from '../util/errors.js';
+import { silentLogger, type Logger } from '../util/logger.js';
+import { fittingLoader, type LoaderSettings, type SupernetRun } from './run.js';
+
+/** The part of a run that its data follow from. */
+export type RunOfData = Pick<SupernetRun, 'folder' | 'data' | 'record'>;
+
+export interface RunDataOptions {
+  /** `NAME[:PATH]`, or a source. Default: what the run was trained on. */
+  readonly data?: string | DatasetSource | undefined;
+  /** Overrides what the source says. */
+  readonly onCorrupt?: OnCorrupt | undefined;
+  /** Told what was taken from where. */
+  readonly logger?: Logger | undefined;
+  /** What can be done instead of giving data, for messages: `take ... with --no-calibrate`. */
+  readonly instead?: string | undefined;
+}
+
+/**
+ * The data set as the run sees it: its classes, labels and normalisation are the run's. Throws UserError where no data are
+ * known, they cannot be opened, or have classes that the run does not know.
+ */
+export async function openRunDataset(run: RunOfData, options: RunDataOptions = {}): Promise<Dataset> {
+  const { onCorrupt, logger = silentLogger, instead } = options;
+  const given = options.data ?? run.data;
+  if (given === null) {
+    throw new UserError(
+      `Cannot open the data set: none is known for this run; give one with --data${alternative(instead)}`,
+    );
+  }
+  const source = typeof given === 'string' ? parseDatasetSpec(given) : given;
+  const own = run.data !== null && samePlace(source, run.data);
+  const opened = own ? { ...run.data, onCorrupt: source.onCorrupt } : source;
+  const dataset = await openDataset(onCorrupt === undefined ? opened : { ...opened, onCorrupt });
+  const record = await runRecord(run, logger, own ? dataset : undefined);
+  if (record === undefined) {
+    logger.info(
+      `${run.folder} does not know the names of its classes: they are taken to be those of "${dataset.name}", in their order: ${listNames(dataset.classes)}`,
+    );
+    return dataset;
+  }
+  return asRunSees(run, record, dataset, logger, instead);
+}
+
+const alternative = (instead: string | undefined): string => (instead === undefined ? '' : `, or ${instead}`);
+
+function asRunSees(
+  run: RunOfData,
+  { classes, normalisation }: DataRecord,
+  dataset: Dataset,
+  logger: Logger,
+  instead: string | undefined,
+): Dataset {
+  const places = alignClasses(dataset.classes, classes);
+  if (places === undefined) {
+    throw new UserError(
+      `Cannot use data set "${dataset.name}"${inFolder(dataset)} with ${run.folder}: its classes must be the run's, or a part of them: ` +
+        `${classDifference(dataset.classes, classes)}; give data with the run's classes${alternative(instead)}`,
+    );
+  }
+  if (places.length < classes.length) {
+    logger.info(
+      `"${dataset.name}" has ${places.length} of the run's ${classes.length} classes: ${listNames(dataset.classes)}`,
+    );
+  } else if (places.some((place, i) => place !== i)) {
+    logger.info(`The classes of "${dataset.name}" are taken in the run's order: ${listNames(classes)}`);
+  }
+  return viewDataset(dataset, { classes: { names: classes, places }, normalisation });
+}
+
+const inFolder = ({ source: { path } }: Dataset): string => (path === undefined ? '' : ` in ${path}`);
+
+/**
+ * The run's record. A run of before there were records gets one of its data as they are now, with a word. Undefined where
+ * that cannot be: for imported supernets, and where those data are gone. `opened`: the run's data, where they are open.
+ */
+export async function runRecord(
+  run: RunOfData,
+  logger: Logger = silentLogger,
+  opened?: Dataset,
+): Promise<DataRecord | undefined> {
+  const { folder, data } = run;
+  const known = run.record ?? (await readDataRecord(folder));
+  if (known !== undefined || data === null) return known;
+  const path = `${folder}/${DATA_RECORD_FILE}`;
+  let record: DataRecord;
+  try {
+    record = await recordDataset(opened ?? (await openDataset(data)));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    logger.warn(
+      `${folder} is of an older version, and its names of classes and normalisation cannot be taken from its data: ${error.message}`,
+    );
+    return undefined;
+  }
+  logger.warn(
+    `${folder} is of an older version: its names of classes and normalisation are taken from its data as they are now, and kept in ${path}: ${listNames(record.classes)}`,
+  );
+  await writeDataRecord(folder, record).catch((error: unknown) => {
+    if (!(error instanceof UserError)) throw error;
+    logger.warn(`They are not kept: ${error.message}`);
+  });
+  return record;
+}
+
+/** Of the same kind, in the same folder. */
+export function samePlace(a: DatasetSource, b: DatasetSource): boolean {
+  const place = ({ path }: DatasetSource): string | undefined => {
+    if (path === undefined) return undefined;
+    try {
+      return realpathSync(path);
+    } catch {
+      return resolve(path);
+    }
+  };
+  return a.name === b.name && place(a) === place(b);
+}
+
+/**
+ * The loader of `openRunDataset`, for scoring and calibrating a run's subnets. Throws UserError as that, and where the data
+ * do not fit the space.
+ */
+export async function openRunLoader(
+  run: RunOfData & Pick<SupernetRun, 'space'>,
+  options: RunDataOptions,
+  settings: LoaderSettings,
+): Promise<Loader> {
+  return fittingLoader(run.space, await openRunDataset(run, options), settings);
+}
+
+/**
+ * Data for training in `folder`: as the run sees them that was begun there on the same. Throws UserError where they have
+ * classes that it does not know.
+ */
+export async function asBegun(folder: string, dataset: Dataset, logger: Logger): Promise<Dataset> {
+  const data = (await readCheckpointData(folder)) as DatasetSource | null | undefined;
+  const record = data === undefined ? undefined : await readDataRecord(folder);
+  if (!data || record === undefined || !samePlace(dataset.source, data)) return dataset;
+  return asRunSees({ folder, data, record }, record, dataset, logger, undefined);
+}
+
+/**
+ * Data that a subnet of the run is trained on, as a run of its own: the run's own as it sees them, others with their own
+ * normalisation. `otherClasses`: logits of the run do not mean these classes.
+ */
+export async function openDatasetToLearn(
+  run: RunOfData,
+  options: RunDataOptions,
+): Promise<{ readonly dataset: Dataset; readonly otherClasses: boolean }> {
+  const { data: given = run.data, onCorrupt, logger } = options;
+  if (given === null) return { dataset: await openRunDataset(run, options), otherClasses: false };
+  const source = typeof given === 'string' ? parseDatasetSpec(given) : given;
+  if (run.data !== null && samePlace(source, run.data))
+    return { dataset: await openRunDataset(run, { ...options, data: source }), otherClasses: false };
+  const dataset = await openDataset(onCorrupt === undefined ? source : { ...source, onCorrupt });
+  const record = await runRecord(run, logger);
+  if (record === undefined) return { dataset, otherClasses: false };
+  if (!sameClasses(dataset.classes, record.classes)) return { dataset, otherClasses: true };
+  const places = alignClasses(dataset.classes, record.classes)!;
+  return {
+    dataset: viewDataset(dataset, { classes: { names: record.classes, places } }),
+    otherClasses: false,
+  };
+}
