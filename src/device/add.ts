@@ -11,8 +11,10 @@ import {
   loadDevice,
   ownDevicePath,
   runtimeSettings,
+  wouldShadow,
   type DeviceProfile,
 } from './profile.js';
+import { moveTokenHere } from './remote/remote.js';
 import type { RuntimeSettings } from './settings.js';
 import { protocolByName } from './protocol.js';
 import { blockModel } from './referenceModels.js';
@@ -62,6 +64,8 @@ export interface AddDeviceRequest {
   readonly replace?: boolean;
   /** Default: devices/NAME.json in the current folder. */
   readonly path?: string;
+  /** The token belongs to the address given from now on, whatever it was used with before. */
+  readonly moveToken?: boolean;
   readonly logger?: Logger;
 }
 
@@ -74,6 +78,11 @@ export interface AddedDevice {
 }
 
 async function replaced({ name, replace, path }: AddDeviceRequest): Promise<DeviceProfile | undefined> {
+  if ((path ?? ownDevicePath(name)) === ownDevicePath(name) && wouldShadow(name)) {
+    throw new UserError(
+      `Cannot add device "${name}": a device of this name ships with ofakit: give it another name, or write it elsewhere with --out`,
+    );
+  }
   const file = path !== undefined && existsSync(path) ? path : undefined;
   if (file === undefined && !deviceNames().includes(name)) return undefined;
   if (replace === true) return loadDevice(file ?? name);
@@ -100,6 +109,7 @@ export async function addDevice(request: AddDeviceRequest): Promise<AddedDevice>
     deviceProfileSchema,
     `the profile of device "${name}"`,
   );
+  if (request.moveToken === true) await moveTokenHere(draft);
   const connection = await connectDevice(draft, logger);
   try {
     const { fingerprint } = connection;

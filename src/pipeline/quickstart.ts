@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { quantileSorted } from 'simple-statistics';
 import { accuracyFunction } from '../accuracy/predictor.js';
-import { loadDevice } from '../device/profile.js';
+import { openDevice } from '../device/profile.js';
 import { protocolByName } from '../device/protocol.js';
 import { latencyFunction, LatencyQuery } from '../latency/query.js';
 import { validateTable } from '../latency/validate.js';
@@ -79,7 +79,7 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
     }),
   );
 
-  const device = await loadDevice(settings.device);
+  const device = await openDevice(settings.device, logger);
   logger.info(`2. Measuring every block of these networks on this machine (${device.description})`);
   const { table, failures } = await time.count('measuring', () =>
     measure({

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDataset } from '../data/index.js';
 import { localFingerprint } from '../device/fingerprint.js';
-import { loadDevice, runtimeSettings } from '../device/profile.js';
+import { loadShippedDevice, runtimeSettings } from '../device/profile.js';
 import { readReportData, REPORT_DATA_FILE, writeReport, type ReportData } from '../report/index.js';
 import { packageVersion } from '../util/scripts.js';
 import { openRun, runFiles, type SupernetRun } from './run.js';
@@ -26,7 +26,7 @@ export async function reportFolder(folder: string): Promise<string> {
 async function runReport(run: SupernetRun): Promise<ReportData> {
   const dataset = run.data === null ? undefined : await openDataset(run.data);
   const size = (split: 'train' | 'validation' | 'test'): number => dataset?.splitSize(split) ?? 0;
-  const { runtime } = localFingerprint(runtimeSettings(await loadDevice('local-cpu')));
+  const { runtime } = localFingerprint(runtimeSettings(await loadShippedDevice('local-cpu')));
   return {
     title: run.space.name,
     generatedBy: { version: packageVersion(), command: `ofa report ${run.folder}` },

@@ -4,7 +4,7 @@ import { readAccuracies } from '../accuracy/dataset.js';
 import { distinctArchitectures } from '../accuracy/sampling.js';
 import type { Loader } from '../data/loader.js';
 import { localFingerprint } from '../device/fingerprint.js';
-import { loadDevice, runtimeSettings } from '../device/profile.js';
+import { loadShippedDevice, runtimeSettings } from '../device/profile.js';
 import { evaluateLatency } from '../latency/evaluate.js';
 import { tableExamples, type LatencyQuery } from '../latency/query.js';
 import type { ReportAccuracy, ReportData, ReportLatency } from '../report/data.js';
@@ -52,7 +52,7 @@ async function reportData({
   const result = specializationFile(whole);
   const { space, folder } = run;
   const { dataset } = loader;
-  const { runtime } = localFingerprint(runtimeSettings(await loadDevice('local-cpu')));
+  const { runtime } = localFingerprint(runtimeSettings(await loadShippedDevice('local-cpu')));
   const names = targets.map(({ device }) => device.name);
   const limits = [...new Set(targets.flatMap(({ maxLatencyMs }) => maxLatencyMs))];
   const accuracy = await judgeAccuracies(run, result);

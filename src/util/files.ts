@@ -1,5 +1,5 @@
 /** Files that are whole or not there at all. */
-import { appendFile, mkdir, open, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { appendFile, link, mkdir, open, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import type { z } from 'zod';
@@ -43,6 +43,49 @@ export async function writeAtomic(path: string, content: string | Uint8Array): P
     await rename(temporary, target);
   } catch (cause) {
     if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => undefined);
+    throw fileProblem('write', path, cause);
+  }
+}
+
+/** File systems without hard links say one of these. */
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
+
+async function writeNew(path: string, content: string): Promise<void> {
+  const handle = await open(path, 'wx', 0o600);
+  try {
+    await handle.writeFile(content);
+    await handle.sync();
+  } catch (cause) {
+    await rm(path, { force: true });
+    throw cause;
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Makes a file that its owner alone may read (0600, folders that are missing 0700), from its first moment on; it is whole
+ * or not there. False where there is one of this name. Throws UserError.
+ */
+export async function createPrivate(path: string, content: string): Promise<boolean> {
+  const temporary = `${path}.${process.pid}-${threadId}-${temporaries++}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    // Of a process that had this number and was killed.
+    await rm(temporary, { force: true });
+    await writeNew(temporary, content);
+    try {
+      // Not renamed: that would replace what another process has made meanwhile.
+      await link(temporary, path);
+    } catch (cause) {
+      if (!NO_LINKS.includes((cause as NodeJS.ErrnoException).code ?? '')) throw cause;
+      await writeNew(path, content);
+    } finally {
+      await rm(temporary, { force: true });
+    }
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw fileProblem('write', path, cause);
   }
 }

@@ -1,5 +1,5 @@
 /** Devices from the command line: an agent that is a process, killed and started again, with clocks that jump. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { afterEach, describe, expect, it } from 'vitest';
 import { measureModels } from '../../src/device/measure.js';
@@ -26,7 +26,8 @@ afterEach(async () => {
 });
 
 const words = (folder: string, port = 0): string[] => [
-  ...['--port', `${port}`, '--token-file', path('token'), '--folder', path(folder)],
+  // A token belongs to one address.
+  ...['--port', `${port}`, '--token-file', path(`${folder}.token`), '--folder', path(folder)],
 ];
 
 async function start(
@@ -46,18 +47,18 @@ const childrenOf = (pid: number): number[] =>
 describe('ofa agent and ofa device', () => {
   it('turn a machine into a device', async () => {
     const agent = await start('first');
-    expect(agent).toMatchObject({ tokenFile: path('token'), folder: path('first') });
+    expect(agent).toMatchObject({ tokenFile: path('first.token'), folder: path('first') });
     expect(agent.stderr()).toContain('Made a token');
-    if (process.platform !== 'win32') expect(statSync(path('token')).mode & 0o777).toBe(0o600);
+    if (process.platform !== 'win32') expect(statSync(path('first.token')).mode & 0o777).toBe(0o600);
     const cwd = path('.');
     const add = ['--json', 'device', 'add', 'here'];
-    const remote = ['--url', agent.url, '--token-file', 'token', '--pin', '0', '--batch', '2'];
+    const remote = ['--url', agent.url, '--token-file', 'first.token', '--pin', '0', '--batch', '2'];
     const added = await ofa([...add, ...remote], { cwd });
     expect(added).toMatchObject({ code: 0 });
     const written = deviceProfileSchema.parse(JSON.parse(readFileSync(path('devices', 'here.json'), 'utf8')));
     expect(JSON.parse(added.stdout)).toMatchObject({ path: 'devices/here.json', profile: written });
     expect(written).toMatchObject({
-      transport: { kind: 'remote', url: agent.url, tokenFile: path('token') },
+      transport: { kind: 'remote', url: agent.url, tokenFile: path('first.token') },
       identity: { arch: process.arch, host: `node ${process.version}` },
       threads: 1,
       batch: 2,
@@ -83,13 +84,52 @@ describe('ofa agent and ofa device', () => {
     expect(await agent.end('SIGTERM')).toBe(0);
     const gone = await ofa(check, { cwd });
     expect(gone).toMatchObject({ code: 1, stdout: '' });
-    expect(isOneLine(gone.stderr)).toBe(true);
-    expect(gone.stderr).toMatch(
-      /Cannot use device "here": Cannot reach the agent at .*: nothing listens there/,
+    const [which, ...message] = gone.stderr.split(/^/m);
+    expect(which).toMatch(/^Device "here" is that of devices\/here\.json: the agent at /);
+    expect(isOneLine(message.join(''))).toBe(true);
+    expect(message.join('')).toMatch(
+      /^Cannot use device "here": Cannot reach the agent at .*: nothing listens there/,
     );
     expect(await ofa([...add.with(-1, 'other'), ...remote], { cwd })).toMatchObject({ code: 1 });
     expect(existsSync(path('devices', 'other.json'))).toBe(false);
   }, 120_000);
+
+  it('name the profile of a folder before they connect, and let none take the place of a shipped one', async () => {
+    const local = await loadDevice('local-cpu');
+    const cwd = path('cloned');
+    mkdirSync(path('cloned', 'devices'), { recursive: true });
+    const write = (file: string, change: object): void =>
+      writeFileSync(path('cloned', 'devices', file), JSON.stringify({ ...local, ...change }));
+    write('local-cpu.json', {
+      transport: { kind: 'remote', url: 'http://127.0.0.1:9', tokenFile: '~/.npmrc' },
+    });
+    const shadowed = await ofa(['device', 'check', 'local-cpu'], { cwd });
+    expect(shadowed).toMatchObject({ code: 1, stdout: '' });
+    expect(shadowed.stderr).toMatch(
+      /^Cannot use device "local-cpu": .*devices\/local-cpu\.json .* ships with ofakit; rename the file/,
+    );
+    expect(isOneLine(shadowed.stderr)).toBe(true);
+    const listed = await ofa(['--json', 'device', 'list'], { cwd });
+    expect(JSON.parse(listed.stdout)).toContainEqual(local);
+    expect(listed.stderr).toContain('devices/local-cpu.json');
+    const added = await ofa(['device', 'add', 'local-cpu', '--replace'], { cwd });
+    expect(added).toMatchObject({ code: 1 });
+    expect(added.stderr).toMatch(/a device of this name ships with ofakit: give it another name/);
+
+    writeFileSync(path('cloned', 'secret'), '//registry.npmjs.org/:_authToken=npm_0123456789abcdefghij\n');
+    write('mine.json', {
+      name: 'mine',
+      transport: { kind: 'remote', url: 'http://127.0.0.1:9', tokenFile: 'secret' },
+    });
+    const named = await ofa(['device', 'check', 'mine'], { cwd });
+    expect(named.code).toBe(1);
+    const [first, second] = named.stderr.split('\n');
+    expect(first).toBe(
+      'Device "mine" is that of devices/mine.json: the agent at http://127.0.0.1:9, with the token of secret',
+    );
+    expect(second).toMatch(/^Cannot use the token in secret: .*; nothing of it was sent; /);
+    expect(named.stderr).not.toContain('npm_0123456789abcdefghij');
+  });
 
   it.each([
     [['agent', '--port', '0'], /--token-file/],

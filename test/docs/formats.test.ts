@@ -9,6 +9,7 @@ import { measurementSchema } from '../../src/device/measurement.js';
 import { deviceProfileSchema } from '../../src/device/profile.js';
 import { protocolSchema } from '../../src/device/protocol.js';
 import { remoteTransportSchema } from '../../src/device/remote/remote.js';
+import { tokenOriginsSchema } from '../../src/device/tokenOrigins.js';
 import { decodeMetadata, METADATA_KEYS } from '../../src/export/metadata.js';
 import { importedTableSchema } from '../../src/latency/imported.js';
 import { measuredTableSchema } from '../../src/latency/table.js';
@@ -91,6 +92,7 @@ const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['Schedule', scheduleSchema],
   ['Device profile', deviceProfileSchema],
   ['Transport remote', remoteTransportSchema],
+  ['Token', tokenOriginsSchema],
   ['Measurement', measurementSchema],
   [
     'Latency table',

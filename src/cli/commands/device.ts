@@ -23,8 +23,8 @@ export const device: Register = (program, context) => {
     .description('the devices that can be measured')
     .addHelpText('after', '\nExample: ofa device list')
     .action(async (_options: unknown, self: Command) => {
-      const { deviceNames, loadDevice } = await import('../../device/profile.js');
-      const profiles = await Promise.all(deviceNames().map((name) => loadDevice(name)));
+      const { listDevices } = await import('../../device/profile.js');
+      const profiles = await listDevices(await context.logger());
       context.result(self, profiles, () =>
         formatRows(
           ['device', 'transport', 'provider', 'threads', 'batch', 'description'],
@@ -45,13 +45,13 @@ export const device: Register = (program, context) => {
     .description('whether a device answers and measures, and what it is')
     .addHelpText('after', '\nExample: ofa device check local-cpu')
     .action(async (name: string, _options: unknown, self: Command) => {
-      const [{ loadDevice }, { connectDevice }, { tryDevice }] = await Promise.all([
+      const [{ openDevice }, { connectDevice }, { tryDevice }] = await Promise.all([
         import('../../device/profile.js'),
         import('../../device/transports.js'),
         import('../../device/add.js'),
       ]);
-      const profile = await loadDevice(name);
       const logger = await context.logger();
+      const profile = await openDevice(name, logger);
       const connection = await connectDevice(profile, logger);
       try {
         const { fingerprint } = connection;
@@ -90,6 +90,7 @@ interface AddOptions {
   readonly spinning?: true;
   readonly out?: string;
   readonly replace?: true;
+  readonly moveToken?: true;
 }
 
 /** `KEY=VALUE` added to those before: numbers and booleans as such, everything else as text. */
@@ -131,13 +132,14 @@ function addTo(command: Command, context: CliContext): void {
     .option('--description <text>', 'one line for lists (default: what the device is)')
     .option('--out <file>', 'where to write (default: devices/NAME.json)')
     .option('--replace', 'write a profile again: what is not given here stays as it was')
+    .option('--move-token', 'the agent of this token is at --url now, and no longer where it was first used')
     .addHelpText(
       'after',
       '\nExample: ofa device add pi --url http://raspberrypi.local:8753 --token-file pi.token',
     )
     .action(async (name: string, options: AddOptions, self: Command) => {
       const { addDevice } = await import('../../device/add.js');
-      const { description, replace, out, ...words } = options;
+      const { description, replace, out, moveToken, ...words } = options;
       const transport = transportOf(words);
       const { path, profile, fingerprint, referenceMs } = await addDevice({
         name,
@@ -146,6 +148,7 @@ function addTo(command: Command, context: CliContext): void {
         ...(transport === undefined ? {} : { transport }),
         ...(description === undefined ? {} : { description }),
         ...(replace === undefined ? {} : { replace }),
+        ...(moveToken === undefined ? {} : { moveToken }),
         ...(out === undefined ? {} : { path: out }),
       });
       context.result(

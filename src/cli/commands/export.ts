@@ -94,7 +94,7 @@ export const exportCommand: Register = (program, context) => {
           normalisation: loader.normalisation,
         };
         if (options.int8 === true) {
-          const [{ exportInt8 }, { loadDevice }, { protocolByName }] = await Promise.all([
+          const [{ exportInt8 }, { loadShippedDevice }, { protocolByName }] = await Promise.all([
             import('../../pipeline/exportInt8.js'),
             import('../../device/profile.js'),
             import('../../device/protocol.js'),
@@ -105,7 +105,7 @@ export const exportCommand: Register = (program, context) => {
             images: options.int8Images,
             method: options.int8Ranges,
             reduceRange: options.int8ReduceRange ?? false,
-            device: await loadDevice('local-cpu'),
+            device: await loadShippedDevice('local-cpu'),
             protocol: protocolByName('quick'),
             seed: 0,
             logger,

@@ -49,7 +49,7 @@ export const measure: Register = (program, context) => {
         { measure: run, findTable, ownTablePath },
         { tableExamples },
         { loadSpace },
-        { loadDevice },
+        { openDevice },
         { protocolByName },
       ] = await Promise.all([
         import('../../pipeline/measure.js'),
@@ -59,7 +59,8 @@ export const measure: Register = (program, context) => {
         import('../../device/protocol.js'),
       ]);
       const space = await loadSpace(options.space, spaceOverrides(options));
-      const device = await loadDevice(options.device);
+      const logger = await context.logger();
+      const device = await openDevice(options.device, logger);
       const path = options.table ?? ownTablePath(device.name, space.name);
       const { table, measured, failures, drifted } = await run({
         space,
@@ -80,7 +81,7 @@ export const measure: Register = (program, context) => {
               },
             }),
         seed: options.seed,
-        logger: await context.logger(),
+        logger,
         signal: context.signal,
       });
       const document = {

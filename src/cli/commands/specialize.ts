@@ -51,7 +51,7 @@ export const specialize: Register = (program, context) => {
         { openAccuracyPredictor },
         { findTable },
         { openLatencyTable },
-        { loadDevice },
+        { openDevice },
         { protocolByName },
         { accuracyFunction },
       ] = await Promise.all([
@@ -69,15 +69,15 @@ export const specialize: Register = (program, context) => {
       ]);
       const supernet = await openRun(options.supernet);
       const protocol = protocolByName(options.protocol);
+      const logger = await context.logger();
       const targets = await Promise.all(
         [...new Set(options.device)].map(async (name) => {
-          const device = await loadDevice(name);
+          const device = await openDevice(name, logger);
           const latency = await openLatencyTable(findTable(device.name, supernet.space.name));
           latency.checkSpace(supernet.space);
           return { device, latency, maxLatencyMs: options.maxLatencyMs };
         }),
       );
-      const logger = await context.logger();
       const { data, calibrationImages, strategy, out: folder, seed, finalists } = options;
       await withRun(supernet, { data, calibrationImages, logger }, async ({ loader, runtime, evaluator }) => {
         const predictor = await openAccuracyPredictor(supernet, runtime.inference);

@@ -1,8 +1,9 @@
 /** An agent from files: token, certificate, folder. What `ofa agent` does. */
-import { homedir } from 'node:os';
+import { homedir, hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { readBytes } from '../../util/files.js';
 import { startAgent, type AgentOptions, type RunningAgent } from './server.js';
+import { claimToken, originOf } from '../tokenOrigins.js';
 import { fromHome, readOrMakeToken } from './token.js';
 
 export interface ServeOptions extends Omit<AgentOptions, 'token' | 'tls' | 'folder'> {
@@ -21,6 +22,21 @@ function cacheFolder(port: number): string {
   return join(cache, 'ofakit', `agent-${port}`);
 }
 
+/** Addresses at which an agent is reached from its own machine. */
+function originsOf(agentUrl: string): string[] {
+  const url = new URL(agentUrl);
+  if (url.hostname !== '0.0.0.0' && url.hostname !== '[::]') return [originOf(url)];
+  const own = Object.values(networkInterfaces())
+    .flatMap((entries) => entries ?? [])
+    .filter(({ internal, family }) => !internal && family === 'IPv4')
+    .map(({ address }) => address);
+  return ['localhost', hostname(), ...own].map((host) => {
+    const address = new URL(url);
+    address.hostname = host;
+    return address.origin;
+  });
+}
+
 /** Throws UserError where a file cannot be used, and as `startAgent`. */
 export async function serveAgent(options: ServeOptions): Promise<RunningAgent & { readonly folder: string }> {
   const { tokenFile, certFile, keyFile, folder = cacheFolder(options.port), ...rest } = options;
@@ -35,6 +51,18 @@ export async function serveAgent(options: ServeOptions): Promise<RunningAgent & 
       `Without --cert and --key the token and the models travel in the open over ${options.host}: for networks that you trust`,
     );
   }
-  const agent = await startAgent({ ...rest, token, folder, ...(tls === undefined ? {} : { tls }) });
+  let origins: readonly string[] = [];
+  const onFirstUse = (): void => {
+    // The token of a file here is this agent's: no profile that names the file gets it sent elsewhere.
+    claimToken(token, origins).catch((error: unknown) => options.logger.warn((error as Error).message));
+  };
+  const agent = await startAgent({
+    ...rest,
+    token,
+    folder,
+    onFirstUse,
+    ...(tls === undefined ? {} : { tls }),
+  });
+  origins = originsOf(agent.url);
   return { ...agent, folder };
 }

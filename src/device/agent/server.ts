@@ -65,6 +65,8 @@ export interface AgentOptions {
   readonly folder: string;
   readonly limits?: Partial<AgentLimits>;
   readonly logger: Logger;
+  /** Called when the token is used for the first time. */
+  readonly onFirstUse?: () => void;
   /** Asked about requests that are not under /v1/; true where it answers. It checks who is asking. */
   readonly routes?: (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
 }
@@ -102,6 +104,7 @@ const sha256 = (text: string): Buffer => createHash('sha256').update(text).diges
 class Agent {
   private readonly tokenHash: Buffer;
   private refusedTokens = 0;
+  private used = false;
 
   constructor(
     private readonly options: AgentOptions,
@@ -157,7 +160,11 @@ class Agent {
   /** Hashes are compared, so that neither the time nor a length tells anything about the token. */
   private authorise({ headers, socket }: IncomingMessage): void {
     const [, token = ''] = /^Bearer ([\x21-\x7e]{1,512})$/.exec(headers.authorization ?? '') ?? [];
-    if (timingSafeEqual(sha256(token), this.tokenHash)) return;
+    if (timingSafeEqual(sha256(token), this.tokenHash)) {
+      if (!this.used) this.options.onFirstUse?.();
+      this.used = true;
+      return;
+    }
     // One line for 1, 10, 100, ... of them.
     if (Number.isInteger(Math.log10(++this.refusedTokens))) {
       this.options.logger.warn(

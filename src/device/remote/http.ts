@@ -91,6 +91,7 @@ interface RequestOptions {
 /** One agent. All methods throw UserError: UnreachableError, RefusedError, or one that trying again does not help. */
 export class AgentClient {
   private readonly sockets: HttpAgent;
+  private connected = false;
 
   constructor(private readonly address: AgentAddress) {
     const { url, ca } = address;
@@ -103,6 +104,11 @@ export class AgentClient {
 
   close(): void {
     this.sockets.destroy();
+  }
+
+  /** Whether anything was sent: there was a connection, and a trusted one where that is wanted. */
+  get reached(): boolean {
+    return this.connected;
   }
 
   /** An answer that is not an error; its body is still to be read. */
@@ -125,6 +131,8 @@ export class AgentClient {
     } catch (error) {
       throw connectionProblem(url, error);
     }
+    const established = url.protocol === 'https:' ? 'secureConnect' : 'connect';
+    request.on('socket', (socket) => socket.once(established, () => (this.connected = true)));
     // Not the option `signal` of Node.js 20: it destroys the socket with an error that nobody hears when all has arrived.
     const abort = (): void => void request.destroy();
     signal?.addEventListener('abort', abort, { once: true });

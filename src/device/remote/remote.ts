@@ -8,6 +8,7 @@ import { fromHome, readToken } from '../agent/token.js';
 import { connectAnswerSchema, WIRE_VERSION, type ConnectAnswer } from '../agent/wire.js';
 import { deviceKey } from '../fingerprint.js';
 import { runtimeSettings, type DeviceProfile } from '../profile.js';
+import { claimToken, isLoopback, moveToken, originOf, releaseToken } from '../tokenOrigins.js';
 import type { DeviceConnection, DeviceTransport } from '../transport.js';
 import { AgentClient, type AgentAddress } from './http.js';
 import { runRemotely } from './job.js';
@@ -17,7 +18,9 @@ import { Patience } from './retry.js';
 export const remoteTransportSchema = z.strictObject({
   kind: z.literal('remote'),
   /** `http://HOST:PORT` or `https://HOST:PORT`. */
-  url: z.url({ protocol: /^https?$/ }),
+  url: z
+    .url({ protocol: /^https?$/ })
+    .refine((text) => !URL.canParse(text) || new URL(text).username === '', 'must be without a user name'),
   /** File with the agent's token; `~/` is the home folder. */
   tokenFile: z.string().min(1),
   /** PEM file of the certificate, or of who signed it; default: what the system trusts. */
@@ -30,10 +33,8 @@ export type RemoteTransport = z.infer<typeof remoteTransportSchema>;
 /** Connecting fails soon: somebody is watching. */
 const CONNECT_PATIENCE_MS = 3000;
 
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
-
-async function addressOf({ url, tokenFile, caFile }: RemoteTransport): Promise<AgentAddress> {
-  const token = await readToken(tokenFile);
+async function addressOf({ url, tokenFile, caFile }: RemoteTransport, logger: Logger): Promise<AgentAddress> {
+  const token = await readToken(tokenFile, logger);
   if (caFile === undefined) return { url: new URL(url), token };
   return { url: new URL(url), token, ca: (await readBytes(fromHome(caFile))).toString('utf8') };
 }
@@ -57,17 +58,41 @@ async function ask(client: AgentClient, { name, ...profile }: DeviceProfile): Pr
   }
 }
 
-async function connect(profile: DeviceProfile, logger: Logger): Promise<DeviceConnection> {
-  const transport = validate(
-    profile.transport,
-    remoteTransportSchema,
-    `the device profile "${profile.name}", key "transport"`,
+const transportOf = ({ name, transport }: DeviceProfile): RemoteTransport =>
+  validate(transport, remoteTransportSchema, `the device profile "${name}", key "transport"`);
+
+/**
+ * The token of a profile belongs to the profile's address from now on, whatever it was used with before. Throws UserError
+ * for a profile of another transport, and where the token cannot be read or this not be remembered.
+ */
+export async function moveTokenHere(profile: DeviceProfile): Promise<void> {
+  const { url, tokenFile } = transportOf(profile);
+  await moveToken(await readToken(tokenFile), originOf(new URL(url)));
+}
+
+/**
+ * Throws UserError where the token belongs to another agent. Returns what takes back that it belongs to this one, for
+ * when it was not sent.
+ */
+async function claim({ url, token }: AgentAddress, profile: DeviceProfile): Promise<() => Promise<void>> {
+  const origin = originOf(url);
+  const { origins, fresh } = await claimToken(token, [origin]);
+  if (origins.includes(origin)) return () => (fresh ? releaseToken(token) : Promise.resolve());
+  const { tokenFile } = transportOf(profile);
+  throw new UserError(
+    `Cannot use device "${profile.name}": the token of ${tokenFile} belongs to ${origins[0]!}, with which it was first used: ` +
+      `it was not sent to ${origin}; if the agent has moved there: ofa device add ${profile.name} --url ${url.origin} --token-file ${tokenFile} --replace --move-token`,
   );
-  const address = await addressOf(transport);
+}
+
+async function connect(profile: DeviceProfile, logger: Logger): Promise<DeviceConnection> {
+  const transport = transportOf(profile);
+  const address = await addressOf(transport, logger);
+  const release = await claim(address, profile);
   const client = new AgentClient(address);
   try {
     const { fingerprint, version, notes } = await ask(client, profile);
-    if (address.url.protocol === 'http:' && !LOOPBACK.test(address.url.hostname)) {
+    if (address.url.protocol === 'http:' && !isLoopback(address.url.hostname)) {
       logger.warn(
         `Device "${profile.name}": the token travels in the open over ${address.url.origin}: see docs/devices.md`,
       );
@@ -90,6 +115,7 @@ async function connect(profile: DeviceProfile, logger: Logger): Promise<DeviceCo
     };
   } catch (error) {
     client.close();
+    if (!client.reached) await release();
     throw error;
   }
 }

@@ -10,7 +10,7 @@ import { deviceKey, localFingerprint, modelHash } from '../../../src/device/fing
 import { runtimeSettings } from '../../../src/device/profile.js';
 import { blockModel } from '../../../src/device/referenceModels.js';
 import { briefProtocol } from '../../support/briefProtocol.js';
-import { localProfile, startTestAgent, TOKEN, type TestAgent } from '../support/agent.js';
+import { localProfile, startTestAgent, type TestAgent } from '../support/agent.js';
 
 const settings = runtimeSettings(localProfile);
 const model = blockModel(8);
@@ -42,7 +42,7 @@ async function ask(
   method: string,
   path: string,
   body?: object | string | Uint8Array | ReadableStream,
-  headers: Readonly<Record<string, string>> = { authorization: `Bearer ${TOKEN}` },
+  headers: Readonly<Record<string, string>> = { authorization: `Bearer ${agent.token}` },
 ): Promise<Answer> {
   const content = typeof body === 'object' && !isRaw(body) ? JSON.stringify(body) : body;
   const response = await fetch(new URL(path, agent.url), {
@@ -76,10 +76,10 @@ describe('an agent', () => {
     const wrong: Record<string, string>[] = [
       {},
       { authorization: 'Bearer' },
-      { authorization: `Bearer ${TOKEN}x` },
-      { authorization: `Bearer ${TOKEN.slice(0, -1)}` },
-      { authorization: TOKEN },
-      { authorization: `Basic ${Buffer.from(`:${TOKEN}`).toString('base64')}` },
+      { authorization: `Bearer ${agent.token}x` },
+      { authorization: `Bearer ${agent.token.slice(0, -1)}` },
+      { authorization: agent.token },
+      { authorization: `Basic ${Buffer.from(`:${agent.token}`).toString('base64')}` },
       { authorization: `Bearer ${'x'.repeat(2000)}` },
     ];
     const requests: [string, string][] = [
@@ -273,7 +273,7 @@ describe('an agent', () => {
         socket.on('close', () => resolve());
       });
     const start = Buffer.from(
-      `PUT /v1/models/${hash} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${TOKEN}\r\n`,
+      `PUT /v1/models/${hash} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${agent.token}\r\n`,
     );
     await fc.assert(
       fc.asyncProperty(fc.boolean(), fc.uint8Array({ maxLength: 200 }), (begun, bytes) =>

@@ -7,7 +7,6 @@ import { runtimeFiles } from '../../../src/device/browser/task.js';
 import { pageAddresses } from '../../../src/device/browser/serve.js';
 import { referenceModels } from '../../../src/device/referenceModels.js';
 import { modelHash } from '../../../src/device/fingerprint.js';
-import { TOKEN } from '../support/agent.js';
 import { startTestBrowserAgent, type TestBrowserAgent } from '../support/browserAgent.js';
 
 const ID = '00000000-0000-4000-8000-000000000001';
@@ -19,9 +18,9 @@ beforeAll(async () => {
 });
 afterAll(() => agent.remove());
 
-const ask = (path: string, init: RequestInit = {}, token = TOKEN): Promise<Response> =>
+const ask = (path: string, init: RequestInit = {}, token = agent.token): Promise<Response> =>
   fetch(`${agent.url}${path}`, { ...init, headers: { authorization: `Bearer ${token}` } });
-const post = (path: string, body: unknown, token = TOKEN): Promise<Response> =>
+const post = (path: string, body: unknown, token = agent.token): Promise<Response> =>
   ask(path, { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body) }, token);
 
 /** A request whose path is sent as it is. */

@@ -226,7 +226,8 @@ describe('an agent that is stopped in the middle', () => {
     const restart = async (): Promise<void> => {
       await first.close();
       await between(first);
-      await startAgent({ executor, port: first.port, folder: first.folder, ...second });
+      const { port, token, folder } = first;
+      await startAgent({ executor, port, token, folder, ...second });
     };
     await measureModels(remoteProfile(first), models(5), briefProtocol, {
       onFailure,
@@ -273,7 +274,7 @@ describe('an agent that is stopped in the middle', () => {
     const folders: TestAgent[] = [];
     let current = await startAgent();
     folders.push(current);
-    const { port } = current;
+    const { port, token } = current;
     let stops = 0;
     const deadly: Executor = {
       async connect(settings, logger) {
@@ -288,7 +289,7 @@ describe('an agent that is stopped in the middle', () => {
               const old = current;
               void (async () => {
                 await old.close();
-                current = await startAgent({ executor: deadly, port });
+                current = await startAgent({ executor: deadly, port, token });
                 folders.push(current);
               })();
             },
@@ -298,7 +299,7 @@ describe('an agent that is stopped in the middle', () => {
       },
     };
     await current.close();
-    current = await startAgent({ executor: deadly, port });
+    current = await startAgent({ executor: deadly, port, token });
     folders.splice(0, 1, current);
     const { kept, failures, onResult, onFailure } = keeper();
     await measureModels(

@@ -1,5 +1,6 @@
 /** What a host says about agents that it cannot use, and what it believes of those that lie. */
 import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -8,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { newToken } from '../../../src/device/agent/token.js';
 import { WIRE_VERSION } from '../../../src/device/agent/wire.js';
 import { localFingerprint, modelHash } from '../../../src/device/fingerprint.js';
 import { measureModels } from '../../../src/device/measure.js';
@@ -57,7 +59,15 @@ async function serve(handle: (request: IncomingMessage, response: ServerResponse
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const profileOf = (url: string): DeviceProfile => remoteProfile({ url, tokenFile: agent.tokenFile });
+/** A token that was never used: a used one belongs to its agent. */
+async function freshToken(): Promise<string> {
+  const tokenFile = join(folder, `token-${randomUUID()}`);
+  await writeFile(tokenFile, newToken(), { mode: 0o600 });
+  return tokenFile;
+}
+
+const profileOf = async (url: string): Promise<DeviceProfile> =>
+  remoteProfile({ url, tokenFile: url === agent.url ? agent.tokenFile : await freshToken() });
 
 async function expectRefusal(profile: DeviceProfile, message: RegExp): Promise<void> {
   const connecting = connectDevice(profile);
@@ -68,13 +78,13 @@ async function expectRefusal(profile: DeviceProfile, message: RegExp): Promise<v
 describe('an agent that cannot be used', () => {
   it('refuses the token', async () => {
     const tokenFile = join(folder, 'other');
-    await writeFile(tokenFile, 'another-token-of-some-length\n');
+    await writeFile(tokenFile, `${newToken()}\n`, { mode: 0o600 });
     await expectRefusal(
       remoteProfile({ url: agent.url, tokenFile }),
       /^Cannot use device "remote-test": Cannot use the agent at http:.*: it refuses the token: is the token file the same on both sides\?$/,
     );
     await writeFile(tokenFile, 'short');
-    await expectRefusal(remoteProfile({ url: agent.url, tokenFile }), /16 to 512 characters/);
+    await expectRefusal(remoteProfile({ url: agent.url, tokenFile }), /must hold one token .*something else/);
     await expectRefusal(
       remoteProfile({ url: agent.url, tokenFile: join(folder, 'none') }),
       /there is no such file/,
@@ -85,25 +95,25 @@ describe('an agent that cannot be used', () => {
     const gone = await serve(() => undefined);
     const [server] = servers.splice(0);
     server!.close();
-    await expectRefusal(profileOf(gone), /Cannot reach the agent at .*: nothing listens there/);
+    await expectRefusal(await profileOf(gone), /Cannot reach the agent at .*: nothing listens there/);
     await expectRefusal(
-      profileOf('http://no-such-host.invalid:1'),
+      await profileOf('http://no-such-host.invalid:1'),
       /no machine has this name|could not be looked up/,
     );
-    await expectRefusal(profileOf('ftp://localhost'), /key "transport" at "url"/);
+    await expectRefusal(await profileOf('ftp://localhost'), /key "transport" at "url"/);
   });
 
   it('is something else', async () => {
     const page = await serve((_, response) => response.end('<html>hello</html>'));
-    await expectRefusal(profileOf(page), /it is not JSON/);
+    await expectRefusal(await profileOf(page), /it is not JSON/);
     const missing = await serve((_, response) => response.writeHead(404).end('not found'));
-    await expectRefusal(profileOf(missing), /answered with status 404, as no agent does/);
+    await expectRefusal(await profileOf(missing), /answered with status 404, as no agent does/);
   });
 
   it('speaks another version, and says so', async () => {
     const newer = await serve((_, response) => response.end(JSON.stringify({ wire: WIRE_VERSION + 1 })));
     await expectRefusal(
-      profileOf(newer),
+      await profileOf(newer),
       /the agent speaks version 2 of the protocol: version 1 is wanted: install the same ofakit on both sides/,
     );
   });
@@ -116,7 +126,7 @@ describe('an agent that cannot be used', () => {
       ),
     );
     const logger = listeningLogger();
-    await (await connectDevice(profileOf(older), logger)).close();
+    await (await connectDevice(await profileOf(older), logger)).close();
     expect(logger.lines).toEqual([
       'Device "remote-test": cannot pin',
       `Device "remote-test" has ofakit 0.0.1, this is ${packageVersion()}`,
@@ -124,14 +134,14 @@ describe('an agent that cannot be used', () => {
   });
 
   it('lacks the execution provider, and says what it needs', async () => {
-    const profile = { ...profileOf(agent.url), provider: { name: 'dml', options: {} } };
+    const profile = { ...(await profileOf(agent.url)), provider: { name: 'dml', options: {} } };
     await expectRefusal(profile, /execution provider "dml" is not there: it needs Windows/);
     await expectRefusal(
       { ...profile, provider: { name: 'wasm', options: {} } },
       /Cannot use execution provider "wasm" in a process/,
     );
     const pinned = listeningLogger();
-    const connection = await connectDevice({ ...profileOf(agent.url), pin: [4095] }, pinned);
+    const connection = await connectDevice({ ...(await profileOf(agent.url)), pin: [4095] }, pinned);
     expect(connection.fingerprint.settings.pin).toBeNull();
     expect(pinned.lines.join()).toMatch(/Cannot bind to processors 4095/);
     await connection.close();
@@ -191,9 +201,10 @@ describe.skipIf(!openssl)('an agent with a certificate (needs openssl)', () => {
     );
     await expectRefusal(other, /its certificate is refused: .*altnames/);
     const plain = agent.url.replace('http:', 'https:');
-    await expectRefusal(remoteProfile({ ...agent, url: plain }), /it does not speak TLS: use http:/);
+    const tokenFile = await freshToken();
+    await expectRefusal(remoteProfile({ tokenFile, url: plain }), /it does not speak TLS: use http:/);
     await expectRefusal(
-      remoteProfile({ ...secure, url: secure.url.replace('https:', 'http:') }),
+      remoteProfile({ tokenFile, url: secure.url.replace('https:', 'http:') }),
       /Cannot reach the agent/,
     );
   });
@@ -237,7 +248,7 @@ describe('an agent that lies', () => {
   async function run(stream: string): Promise<{ heard: unknown[]; outcome: string | undefined | Error }> {
     const heard: unknown[] = [];
     const profile = remoteProfile(
-      { url: await liar(stream), tokenFile: agent.tokenFile },
+      { url: await liar(stream), tokenFile: await freshToken() },
       { patienceSeconds: 0.2 },
     );
     const connection = await connectDevice(profile);

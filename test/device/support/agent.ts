@@ -3,11 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startAgent, type AgentOptions, type RunningAgent } from '../../../src/device/agent/server.js';
+import { newToken } from '../../../src/device/agent/token.js';
 import { localExecutor } from '../../../src/device/localProcess.js';
 import type { DeviceProfile } from '../../../src/device/profile.js';
 import type { Logger } from '../../../src/util/logger.js';
-
-export const TOKEN = 'a-token-for-tests-only';
 
 /** Keeps what it is told. */
 export function listeningLogger(): Logger & { readonly lines: string[] } {
@@ -23,6 +22,7 @@ export function listeningLogger(): Logger & { readonly lines: string[] } {
 
 export interface TestAgent extends RunningAgent {
   readonly folder: string;
+  readonly token: string;
   readonly tokenFile: string;
   readonly lines: readonly string[];
   /** Ends it and deletes its folder. */
@@ -32,13 +32,15 @@ export interface TestAgent extends RunningAgent {
 export async function startTestAgent(options: Partial<AgentOptions> = {}): Promise<TestAgent> {
   const folder = await mkdtemp(join(tmpdir(), 'ofakit-agent-'));
   const tokenFile = join(folder, 'token');
-  await writeFile(tokenFile, TOKEN);
+  // A token belongs to one address.
+  const token = options.token ?? newToken();
+  await writeFile(tokenFile, token, { mode: 0o600 });
   const logger = listeningLogger();
   const agent = await startAgent({
     executor: localExecutor,
     host: '127.0.0.1',
     port: 0,
-    token: TOKEN,
+    token,
     folder,
     logger,
     ...options,
@@ -46,6 +48,7 @@ export async function startTestAgent(options: Partial<AgentOptions> = {}): Promi
   return {
     ...agent,
     folder,
+    token,
     tokenFile,
     lines: logger.lines,
     async remove() {

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
+import { newToken } from '../../../src/device/agent/token.js';
 import {
   serveBrowserAgent,
   type RunningBrowserAgent,
@@ -10,9 +11,10 @@ import {
 } from '../../../src/device/browser/serve.js';
 import type { DeviceProfile } from '../../../src/device/profile.js';
 import { startChromium, type TestBrowser } from '../../support/chromium.js';
-import { listeningLogger, remoteProfile, TOKEN } from './agent.js';
+import { listeningLogger, remoteProfile } from './agent.js';
 
 export interface TestBrowserAgent extends RunningBrowserAgent {
+  readonly token: string;
   readonly tokenFile: string;
   readonly lines: readonly string[];
   /** Ends it and deletes its folder. */
@@ -25,7 +27,8 @@ export async function startTestBrowserAgent(
 ): Promise<{ agent: TestBrowserAgent; profile: DeviceProfile }> {
   const folder = await mkdtemp(join(tmpdir(), 'ofakit-browser-'));
   const tokenFile = join(folder, 'token');
-  await writeFile(tokenFile, TOKEN, { mode: 0o600 });
+  const token = newToken();
+  await writeFile(tokenFile, token, { mode: 0o600 });
   const logger = listeningLogger();
   const running = await serveBrowserAgent({
     host: '127.0.0.1',
@@ -37,6 +40,7 @@ export async function startTestBrowserAgent(
   });
   const agent: TestBrowserAgent = {
     ...running,
+    token,
     tokenFile,
     lines: logger.lines,
     async remove() {
