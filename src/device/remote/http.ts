@@ -132,7 +132,10 @@ export class AgentClient {
       throw connectionProblem(url, error);
     }
     const established = url.protocol === 'https:' ? 'secureConnect' : 'connect';
-    request.on('socket', (socket) => socket.once(established, () => (this.connected = true)));
+    request.on('socket', (socket) => {
+      // Those that are used again are connected.
+      if (socket.connecting) socket.once(established, () => (this.connected = true));
+    });
     // Not the option `signal` of Node.js 20: it destroys the socket with an error that nobody hears when all has arrived.
     const abort = (): void => void request.destroy();
     signal?.addEventListener('abort', abort, { once: true });
