@@ -16,41 +16,70 @@ export { describeSpace, type SpaceDescription } from './space/describe.js';
 export { fromFile, toFile, type Architecture, type ArchitectureFile } from './space/architecture.js';
 export { parseArchitecture, readArchitecture } from './space/file.js';
 export { networkFromConfig, readStaticNetwork } from './space/staticNetwork.js';
-export { networkCosts, type NetworkCosts } from './space/costs.js';
-export { sampleArchitecture, mutateArchitecture, crossArchitectures } from './space/sampling.js';
+export { networkCosts, type BlockCosts, type Costs, type NetworkCosts } from './space/costs.js';
+export {
+  sampleArchitecture,
+  mutateArchitecture,
+  crossArchitectures,
+  type MutationRates,
+} from './space/sampling.js';
 export { enumerateArchitectures, countNetworks, neighbours } from './space/enumerate.js';
 export { architectureKey, canonical } from './space/canonical.js';
-export { limitGenes, type GeneLimits } from './space/limits.js';
+export { limitGenes, type GeneLimit, type GeneLimits } from './space/limits.js';
+export type { Gene } from './space/gene.js';
+export type { Genome, Genotype } from './space/genotype.js';
 export type { BlockSpec, LayerSpec, Network } from './space/network.js';
 
 // Data
 export { openDataset, parseDatasetSpec, datasets } from './data/index.js';
-export { createLoader, type Loader } from './data/loader.js';
-export type { Dataset, DatasetSource, Split } from './data/dataset.js';
+export { createLoader, type Loader, type LoaderOptions } from './data/loader.js';
+export type {
+  Dataset,
+  DatasetDefinition,
+  DatasetOptions,
+  DatasetSource,
+  Normalisation,
+  OnCorrupt,
+  Split,
+} from './data/dataset.js';
 
 // Supernets and training
-export { createRuntime, type Runtime } from './pipeline/runtime.js';
+export { createRuntime, type Runtime, type RuntimeOptions } from './pipeline/runtime.js';
 export { ENGINE_NAMES, PROVIDERS, type EngineName, type Provider } from './pipeline/engineName.js';
-export { train, type TrainRequest } from './pipeline/train.js';
+export { train, type TrainRequest, type TrainSettings, type TrainedSupernet } from './pipeline/train.js';
 export { finetune, type FinetuneRequest, type FinetunedNetwork } from './pipeline/finetune.js';
 export {
   importSupernet,
   type ImportRequest as SupernetImportRequest,
   type ImportedSupernet,
 } from './pipeline/import.js';
-export { openRun, openLoader, createEvaluator, type SupernetRun } from './pipeline/run.js';
+export {
+  openRun,
+  openLoader,
+  createEvaluator,
+  type LoaderSettings,
+  type SupernetRun,
+} from './pipeline/run.js';
 export { openRunDataset, openRunLoader, runRecord, type RunDataOptions } from './pipeline/runData.js';
-export { withRun, type OpenedRun } from './pipeline/withRun.js';
+export { withRun, type OpenedRun, type RunOptions } from './pipeline/withRun.js';
 export { loadSchedule, scheduleSchema, type Schedule, type ScheduleFile } from './training/schedule.js';
 export { trainSupernet, type TrainingOptions, type TrainingResult } from './training/trainer.js';
-export { SubnetEvaluator, type EvaluationSettings } from './training/evaluator.js';
+export {
+  SubnetEvaluator,
+  type EvaluateOptions,
+  type EvaluationSettings,
+  type EvaluatorOptions,
+} from './training/evaluator.js';
 export type { Score } from './training/score.js';
 export type { TrainingProfile } from './training/profile.js';
 
 // Devices and latency
 export { loadDevice, deviceNames, type DeviceProfile } from './device/profile.js';
 export { protocolByName, type Protocol } from './device/protocol.js';
-export { measureModels } from './device/measure.js';
+export { connectDevice } from './device/transports.js';
+export type { DeviceConnection } from './device/transport.js';
+export type { DeviceFingerprint } from './device/fingerprint.js';
+export { measureModels, type MeasureOptions, type ModelToMeasure } from './device/measure.js';
 export { addDevice, type AddDeviceRequest, type AddedDevice } from './device/add.js';
 export { serveAgent, type ServeOptions } from './device/agent/serve.js';
 export { createLocalExecutor } from './device/localProcess.js';
@@ -58,7 +87,7 @@ export type { LatencyMeasurement } from './device/measurement.js';
 export { providers, type ProviderDefinition } from './device/providers.js';
 export { serveBrowserAgent, type ServeBrowserOptions } from './device/browser/serve.js';
 export { measure, findTable, knownDevices, type MeasureRequest } from './pipeline/measure.js';
-export { openLatencyTable, LatencyQuery, type LatencyAnswer } from './latency/query.js';
+export { latencyFunction, openLatencyTable, LatencyQuery, type LatencyAnswer } from './latency/query.js';
 export { validateTable, type LatencyValidation } from './latency/validate.js';
 export type { PassesAgreement } from './latency/passes.js';
 export {
@@ -66,9 +95,12 @@ export {
   tableEntry,
   writeTable,
   type LatencyTable,
+  type MeasuredSubnet,
   type MeasuredTable,
   type QueriedTable,
 } from './latency/table.js';
+export type { BlockEntry } from './latency/blockContext.js';
+export type { ImportedAnswer, ImportedTable } from './latency/imported.js';
 export { fillTable, type FillRequest, type FillResult } from './latency/fill.js';
 export { evaluateLatency, type LatencyErrors } from './latency/evaluate.js';
 export { latencyPredictors, chooseLatencyPredictor } from './latency/predictors.js';
@@ -77,6 +109,7 @@ export { fitPredictor } from './latency/crossValidation.js';
 export type {
   LatencyExample,
   LatencyModel,
+  LatencyPrediction,
   LatencyPredictor,
   PredictorDefinition as LatencyPredictorDefinition,
 } from './latency/predictor.js';
@@ -86,9 +119,17 @@ export { latencyImportByName, latencyImports } from './latency/import/index.js';
 export type { ImportRequest, ImportResult, LatencyImport } from './latency/import/format.js';
 
 // Accuracy predictors
-export { sampleRunAccuracies, fitAccuracy, openAccuracyPredictor } from './pipeline/accuracy.js';
+export {
+  sampleRunAccuracies,
+  fitAccuracy,
+  openAccuracyPredictor,
+  type FitRequest,
+  type FittedAccuracy,
+  type SampleRequest,
+} from './pipeline/accuracy.js';
 export {
   accuracyFunction,
+  type AccuracyPrediction,
   type AccuracyPredictor,
   type AccuracySample,
   type FitContext,
@@ -116,14 +157,30 @@ export { readOwnBenchmark } from './accuracy/benchmarks/ownData.js';
 export { tabularLimit, tabularQuantity } from './search/tabular.js';
 
 // Search
-export { search, type SearchOptions, type SearchResult, type SearchSolution } from './search/search.js';
 export {
+  search,
+  type SearchConstraints,
+  type SearchOptions,
+  type SearchResult,
+  type SearchSolution,
+} from './search/search.js';
+export {
+  limitsOn,
   searchObjectives,
   type ObjectiveSearchOptions,
   type ObjectiveSearchResult,
 } from './search/search.js';
-export { accuracyQuantity, latencyQuantity, type Constraint, type Quantity } from './search/quantity.js';
-export { nonDominated, hypervolume } from './search/pareto.js';
+export {
+  accuracyQuantity,
+  costQuantities,
+  latencyQuantity,
+  rememberByKey,
+  type Constraint,
+  type Quantity,
+} from './search/quantity.js';
+export type { BatchFunction, GenotypeFunction } from './search/batch.js';
+export type { RunResult as StrategyRunResult } from './search/run.js';
+export { nonDominated, hypervolume, type Gains } from './search/pareto.js';
 export { kneeOf, PICK_RULES, type PickRule } from './search/pick.js';
 export type { FrontFile } from './search/front.js';
 export {
@@ -167,12 +224,19 @@ export { benchSearch, type BenchSearchReport, type BenchSearchRequest } from './
 // Export
 export { specialize, type SpecializeRequest, type SpecializeTarget } from './pipeline/specialize.js';
 export type { Specialization, SpecializedModel } from './pipeline/specialization.js';
-export { exportSubnet, subnetModel, type ExportRequest } from './export/exportSubnet.js';
+export {
+  exportSubnet,
+  subnetModel,
+  type ExportRequest,
+  type ExportResult,
+  type Subnet,
+} from './export/exportSubnet.js';
 export { calibrate, type CalibrationImages } from './export/int8/calibrate.js';
 export { quantizeModel, tensorsToCalibrate, type QuantizeOptions } from './export/int8/quantizeModel.js';
 export { chooseRange, RANGE_METHODS, type RangeMethod } from './export/int8/ranges.js';
-export { verifyModel, type Verification } from './export/verify.js';
-export { quickstart } from './pipeline/quickstart.js';
+export type { ModelMetadata, ReadMetadata } from './export/metadata.js';
+export { verifyModel, type Verification, type VerifyOptions } from './export/verify.js';
+export { quickstart, type QuickstartRequest } from './pipeline/quickstart.js';
 export {
   QUICKSTART,
   type QuickstartSettings,
@@ -192,6 +256,7 @@ export { readOnnx } from './lowering/readOnnx.js';
 
 // Ground
 export { createRandom, type Random } from './util/random.js';
-export { tensor, type Tensor } from './util/tensor.js';
-export { silentLogger, type Logger } from './util/logger.js';
+export { tensor, type Shape, type Tensor } from './util/tensor.js';
+export { createConsoleLogger } from './cli/console.js';
+export { silentLogger, type Logger, type Progress } from './util/logger.js';
 export { InfeasibleError, InterruptedError, UsageError, UserError } from './util/errors.js';

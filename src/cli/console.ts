@@ -31,6 +31,18 @@ export function createProcessConsole(): Console {
   };
 }
 
+/**
+ * For scripts that use the library: tells on stderr what commands tell there. Bars with an ETA on a terminal, plain lines
+ * elsewhere.
+ */
+export function createConsoleLogger(): Promise<Logger> {
+  return createLogger({
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    interactive: process.stderr.isTTY ?? false,
+  });
+}
+
 /** Seconds between two lines of progress where there is no terminal. */
 const PLAIN_SECONDS = 10;
 
