@@ -3,7 +3,11 @@ import { UserError } from '../util/errors.js';
 import type { AugmentationPolicy } from './augment/policy.js';
 import type { Size } from './augment/image.js';
 import { SPLITS, type Dataset, type DatasetSource, type Normalisation, type Split } from './dataset.js';
-import { DecodeError, openImages, type ExampleRef, type ImageReader, type ImageStore } from './imageStore.js';
+import type { ImageChannels } from './channels.js';
+import { DecodeError } from './decodeImage.js';
+import type { IgnoredFiles } from './ignoredFiles.js';
+import { openImages, type ExampleRef, type ImageReader, type ImageStore } from './imageStore.js';
+import { measureNormalisation } from './sources/measureNormalisation.js';
 import type { SplitPositions } from './splits.js';
 
 export interface DatasetParts {
@@ -17,12 +21,16 @@ export interface DatasetParts {
   readonly splits: SplitPositions;
   readonly refAt: (position: number) => ExampleRef;
   readonly nameAt: (position: number) => string;
+  /** Of the images as they are stored, or as they are read. */
   readonly normalisation: (dataset: Dataset) => Promise<Normalisation>;
+  readonly ignored?: readonly IgnoredFiles[];
+  readonly remarks?: readonly string[];
 }
 
 /** Puts a data set together. Throws UserError when a split would be empty. */
 export function createDataset(parts: DatasetParts): Dataset {
-  const { source, classes, images, labels, splits } = parts;
+  const { classes, labels, splits } = parts;
+  const { source, images } = inChannels(parts, parts.source.channels);
   for (const split of SPLITS) {
     if (splits[split].length > 0) continue;
     throw new UserError(
@@ -49,6 +57,8 @@ export function createDataset(parts: DatasetParts): Dataset {
     imageSize: parts.imageSize,
     defaultPolicy: parts.defaultPolicy,
     images,
+    ignored: parts.ignored ?? [],
+    remarks: parts.remarks ?? [],
     splitSize: (split) => splits[split].length,
     label: (split, index) => labels[positionOf(split, index)]!,
     exampleName: (split, index) => parts.nameAt(positionOf(split, index)),
@@ -63,9 +73,36 @@ export function createDataset(parts: DatasetParts): Dataset {
         throw cause;
       }
     },
-    normalisation: () => (normalisation ??= parts.normalisation(dataset)),
+    normalisation: () => (normalisation ??= normalisationInChannels(parts, dataset)),
   };
   return dataset;
+}
+
+/**
+ * The store with images of `channels`, and the source that says so: only where that is not what the data set has by
+ * itself, so that one data set has one source.
+ */
+function inChannels(
+  { source, images }: Pick<DatasetParts, 'source' | 'images'>,
+  channels: ImageChannels | undefined,
+): Pick<DatasetParts, 'source' | 'images'> {
+  const { channels: _, ...plain } = source;
+  if (channels === undefined || channels === images.channels) return { source: plain, images };
+  const converted: ImageStore =
+    images.kind === 'memory'
+      ? { ...images, channels, storedChannels: images.channels }
+      : { ...images, channels };
+  return { source: { ...plain, channels }, images: converted };
+}
+
+/** Published constants hold for stored images; those of grey made of colour have to be measured. */
+async function normalisationInChannels(parts: DatasetParts, dataset: Dataset): Promise<Normalisation> {
+  const given = await parts.normalisation(dataset);
+  const channels = dataset.imageChannels;
+  if (given.mean.length === channels) return given;
+  if (channels === 1) return measureNormalisation(dataset);
+  const repeat = (values: readonly number[]): number[] => Array.from({ length: channels }, () => values[0]!);
+  return { mean: repeat(given.mean), std: repeat(given.std) };
 }
 
 /** One wording for images that cannot be decoded, wherever they turn up. */

@@ -4,7 +4,8 @@ import type { Image } from './augment/image.js';
 import { normaliseInto } from './augment/image.js';
 import { augment, prepareForEvaluation, type AugmentationPolicy } from './augment/policy.js';
 import type { Normalisation } from './dataset.js';
-import { DecodeError, openImages, type ExampleRef, type ImageReader, type ImageStore } from './imageStore.js';
+import { DecodeError } from './decodeImage.js';
+import { openImages, type ExampleRef, type ImageReader, type ImageStore } from './imageStore.js';
 import type { PixelCacheMemory } from './pixelCache.js';
 
 /** What all batches of a loader share; given to a worker once. */

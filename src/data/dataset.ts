@@ -4,6 +4,8 @@
  */
 import type { AugmentationPolicy } from './augment/policy.js';
 import type { Image, Size } from './augment/image.js';
+import type { ImageChannels } from './channels.js';
+import type { IgnoredFiles } from './ignoredFiles.js';
 import type { ExampleRef, ImageStore } from './imageStore.js';
 
 export const SPLITS = ['train', 'validation', 'test'] as const;
@@ -25,17 +27,21 @@ export interface DatasetOptions {
   readonly validationFraction?: number;
   /** Default `fail`. */
   readonly onCorrupt?: OnCorrupt;
+  /** Channels of its images: grey and colour are made of each other. Default: as the data set has them. */
+  readonly channels?: ImageChannels | undefined;
 }
 
 /**
  * A data set as plain JSON: `openDataset(source)` gives the same splits, example for example, in any thread or process
  * that sees the same files.
  */
-export interface DatasetSource extends Required<DatasetOptions> {
+export interface DatasetSource extends Required<Omit<DatasetOptions, 'channels'>> {
   /** Registry name, e.g. `cifar10`. */
   readonly name: string;
   /** Folder of its files; where it is found without one, undefined. */
   readonly path?: string | undefined;
+  /** Present only where images are converted. */
+  readonly channels?: ImageChannels | undefined;
 }
 
 export interface Dataset {
@@ -43,12 +49,16 @@ export interface Dataset {
   readonly source: DatasetSource;
   /** Class names; a label is an index into them. */
   readonly classes: readonly string[];
-  readonly imageChannels: 1 | 3;
+  readonly imageChannels: ImageChannels;
   /** Size of every image, or undefined where sizes vary. */
   readonly imageSize: Size | undefined;
   readonly defaultPolicy: AugmentationPolicy;
   /** How to get at pixels; structured-clone-able, so worker threads open it by themselves. */
   readonly images: ImageStore;
+  /** What its folder holds beside images that are read, by reason; empty for sources without such. */
+  readonly ignored: readonly IgnoredFiles[];
+  /** What a user should know of how its folder was understood, a sentence each. */
+  readonly remarks: readonly string[];
 
   /** Number of examples of a split. */
   splitSize(split: Split): number;

@@ -2,8 +2,9 @@
  * Where pixels are: a description that crosses into worker threads, and a reader opened from it. Two kinds serve every
  * data set: images that fit in memory, shared by all threads, and files that are decoded when they are asked for.
  */
-import { readFile } from 'node:fs/promises';
-import { fromInterleaved, type Image } from './augment/image.js';
+import type { Image } from './augment/image.js';
+import { withChannels, type ImageChannels } from './channels.js';
+import { decodeImage } from './decodeImage.js';
 import { PixelCache, type PixelCacheMemory } from './pixelCache.js';
 
 /** One image of a store. */
@@ -17,7 +18,10 @@ export interface ExampleRef {
 /** Images of one size, decoded once. `pixels`: uint8 [count, C, H, W]. */
 export interface MemoryStore {
   readonly kind: 'memory';
-  readonly channels: 1 | 3;
+  /** Of the images that readers give: grey and colour are made of each other. */
+  readonly channels: ImageChannels;
+  /** Of `pixels`; default: the same. */
+  readonly storedChannels?: ImageChannels;
   readonly height: number;
   readonly width: number;
   readonly pixels: SharedArrayBuffer;
@@ -29,7 +33,8 @@ export interface FileStore {
   readonly root: string;
   /** Number of files. */
   readonly count: number;
-  readonly channels: 3;
+  /** Of the images that readers give: grey and colour are made of each other. */
+  readonly channels: ImageChannels;
   /** Photos whose shorter side is longer are shrunk to it while they are decoded. */
   readonly maxShortSide: number;
 }
@@ -41,26 +46,25 @@ export interface ImageReader {
   read(ref: ExampleRef): Image<Uint8Array> | Promise<Image<Uint8Array>>;
 }
 
-/** An image that cannot be decoded; the message says why, the caller adds which. */
-export class DecodeError extends Error {
-  override readonly name = 'DecodeError';
-}
-
 /** `cache`: where decoded files are kept for the next epoch. */
 export function openImages(store: ImageStore, cache?: PixelCacheMemory): ImageReader {
   return store.kind === 'memory' ? openMemory(store) : openFiles(store, cache);
 }
 
-function openMemory({ channels, height, width, pixels }: MemoryStore): ImageReader {
-  const bytes = channels * height * width;
+function openMemory({
+  channels,
+  storedChannels = channels,
+  height,
+  width,
+  pixels,
+}: MemoryStore): ImageReader {
+  const bytes = storedChannels * height * width;
   const all = new Uint8Array(pixels);
   return {
-    read: ({ position }) => ({
-      channels,
-      height,
-      width,
-      data: all.subarray(position * bytes, (position + 1) * bytes),
-    }),
+    read: ({ position }) => {
+      const data = all.subarray(position * bytes, (position + 1) * bytes);
+      return withChannels({ channels: storedChannels, height, width, data }, channels);
+    },
   };
 }
 
@@ -71,36 +75,10 @@ function openFiles(store: FileStore, memory: PixelCacheMemory | undefined): Imag
       const known = cache?.get(position);
       if (known !== undefined) return known;
       if (file === undefined) throw new TypeError('Cannot read an image file: the reference must name it');
-      return decodeFile(`${store.root}/${file}`, store.maxShortSide).then((image) => {
+      return decodeImage(`${store.root}/${file}`, store.maxShortSide, store.channels).then((image) => {
         cache?.set(position, image);
         return image;
       });
     },
   };
-}
-
-/**
- * JPEG, PNG or WebP to uint8 [3, H, W] in sRGB: grey is spread to three channels, alpha dropped, and the camera's
- * orientation applied. sharp is loaded at the first call.
- */
-async function decodeFile(path: string, maxShortSide: number): Promise<Image<Uint8Array>> {
-  const { default: sharp } = await import('sharp');
-  try {
-    // A truncated or damaged file must be seen, not filled up with grey: hence the strict failOn.
-    const { data, info } = await sharp(await readFile(path), { failOn: 'truncated', sequentialRead: true })
-      .autoOrient()
-      .resize(maxShortSide, maxShortSide, { fit: 'outside', withoutEnlargement: true })
-      .toColourspace('srgb')
-      .removeAlpha()
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    const { channels, height, width } = info;
-    const image = fromInterleaved(data, channels, { height, width });
-    if (channels === 3) return image;
-    const spread = new Uint8Array(3 * height * width);
-    for (let c = 0; c < 3; c++) spread.set(image.data.subarray(0, height * width), c * height * width);
-    return { channels: 3, height, width, data: spread };
-  } catch (cause) {
-    throw new DecodeError((cause as Error).message.replace(/\s+/g, ' ').trim(), { cause });
-  }
 }

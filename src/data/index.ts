@@ -48,6 +48,7 @@ export function parseDatasetSpec(spec: string, options: DatasetOptions = {}): Da
     splitSeed: options.splitSeed ?? 0,
     validationFraction,
     onCorrupt: options.onCorrupt ?? 'fail',
+    ...(options.channels === undefined ? {} : { channels: options.channels }),
   };
 }
 

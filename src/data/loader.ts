@@ -9,6 +9,7 @@ import type { AugmentationPolicy } from './augment/policy.js';
 import { openBatchPool } from './batchPool.js';
 import { BatchSource, type Batch, type Chance } from './batchSource.js';
 import type { Dataset, Normalisation, Split } from './dataset.js';
+import { ignoredLine } from './ignoredFiles.js';
 import { createPixelCacheMemory } from './pixelCache.js';
 
 export interface LoaderOptions {
@@ -24,7 +25,7 @@ export interface LoaderOptions {
   readonly normalisation?: Normalisation;
   /** Memory for decoded image files, shared by all threads. Default 256 MiB; data sets in memory need none. */
   readonly cacheBytes?: number;
-  /** Told once about every image that is skipped. */
+  /** Told what the data set leaves out, and once about every image that is skipped. */
   readonly logger?: Logger;
 }
 
@@ -88,6 +89,13 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
       `Cannot make batches of ${batchSize} images: the training part of "${dataset.name}" must hold at least as many: it has ${trainSize}`,
     );
   }
+  const logger = options.logger ?? silentLogger;
+  for (const line of [
+    ignoredLine(dataset.source.path ?? dataset.name, dataset.ignored),
+    ...dataset.remarks,
+  ]) {
+    if (line !== undefined) logger.warn(line);
+  }
   const normalisation = options.normalisation ?? (await dataset.normalisation());
   const { images } = dataset;
   const pool = openBatchPool(
@@ -102,7 +110,7 @@ export async function createLoader(options: LoaderOptions): Promise<Loader> {
     },
     options.workers ?? 1,
   );
-  const source = new BatchSource(dataset, pool, options.logger ?? silentLogger);
+  const source = new BatchSource(dataset, pool, logger);
   return new DatasetLoader(options, normalisation, source);
 }
 

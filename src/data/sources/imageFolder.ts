@@ -1,108 +1,56 @@
-/** A folder of JPEG, PNG or WebP files: CLASS/IMAGE, or {train, val, test}/CLASS/IMAGE. */
-import { readdir } from 'node:fs/promises';
-import { extname, resolve } from 'node:path';
+/** A folder of image files: CLASS/IMAGE, or {train, val, test}/CLASS/IMAGE. */
+import { resolve } from 'node:path';
 import { UserError } from '../../util/errors.js';
-import { fileProblem } from '../../util/files.js';
 import { policyNamed } from '../augment/policy.js';
 import type { Size } from '../augment/image.js';
 import { createDataset } from '../baseDataset.js';
-import type { DatasetDefinition } from '../dataset.js';
+import type { DatasetDefinition, DatasetSource } from '../dataset.js';
+import { DecodeError, decodeImage, imageSize } from '../decodeImage.js';
+import { IgnoredCollector } from '../ignoredFiles.js';
+import { READABLE_FORMS } from '../imageForms.js';
 import type { FileStore } from '../imageStore.js';
 import { splitAll, splitTrain, type SplitPositions } from '../splits.js';
+import { FolderLayout, type FolderListing } from './folderLayout.js';
+import { FolderWalk } from './folderWalk.js';
 import { measureNormalisation } from './measureNormalisation.js';
-
-const EXTENSIONS = new Set(['.jpg', '.jpeg', '.png', '.webp']);
-const TRAIN_NAMES = ['train', 'training'];
-const VALIDATION_NAMES = ['val', 'valid', 'validation'];
-const TEST_NAMES = ['test', 'testing'];
 
 /** Twice the usual 224: smaller boxes of a larger original would be shrunk to the network's size anyway. */
 const MAX_SHORT_SIDE = 512;
 /** Images of one common size up to this are treated as CIFAR-like rather than as photos. */
 const SMALL_SIDE = 64;
 const SIZE_SAMPLE = 24;
+const CHECKS_AT_ONCE = 4;
 
 interface Listing {
   readonly classes: readonly string[];
-  /** Paths relative to the root, `/` between parts. */
-  readonly files: string[];
-  readonly labels: number[];
+  readonly files: readonly string[];
+  readonly labels: readonly number[];
+  readonly splits: SplitPositions;
 }
 
-/** Names of a folder's sub-folders or image files, in the same order on every machine. */
-async function namesIn(folder: string, what: 'folders' | 'images'): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
-    throw fileProblem('read', folder, cause);
-  });
-  return entries
-    .filter((entry) => !entry.name.startsWith('.'))
-    .filter((entry) =>
-      what === 'folders'
-        ? entry.isDirectory() || entry.isSymbolicLink()
-        : !entry.isDirectory() && EXTENSIONS.has(extname(entry.name).toLowerCase()),
-    )
-    .map((entry) => entry.name)
-    .sort((a, b) => (a < b ? -1 : 1));
-}
-
-/** Appends root/part/CLASS/IMAGE; `part` may be empty. Throws UserError for a class unknown to `classes`. */
-async function list(root: string, part: string, into: Listing): Promise<void> {
-  const prefix = part === '' ? '' : `${part}/`;
-  for (const name of await namesIn(`${root}/${part}`, 'folders')) {
-    const label = into.classes.indexOf(name);
-    if (label < 0) {
-      throw new UserError(
-        `Cannot use ${root}/${prefix}${name}: a class of the training part is wanted: those are ${into.classes.join(', ')}`,
-      );
-    }
-    for (const file of await namesIn(`${root}/${prefix}${name}`, 'images')) {
-      into.files.push(`${prefix}${name}/${file}`);
-      into.labels.push(label);
-    }
-  }
-}
-
-async function listFolder(
-  root: string,
-  validationFraction: number,
-  seed: number,
-): Promise<{ listing: Listing; splits: SplitPositions }> {
-  const top = await namesIn(root, 'folders');
-  const find = (names: readonly string[]): string | undefined => top.find((name) => names.includes(name));
-  const train = find(TRAIN_NAMES);
-  const validation = find(VALIDATION_NAMES);
-  const test = find(TEST_NAMES);
-  const split = train !== undefined && (validation ?? test) !== undefined;
-  const classes = split ? await namesIn(`${root}/${train}`, 'folders') : top;
-  if (classes.length < 2) {
-    throw new UserError(
-      `Cannot use ${root} as a folder of images: at least two class folders are wanted (CLASS/IMAGE or train/CLASS/IMAGE ` +
-        `beside test/CLASS/IMAGE): there ${classes.length === 0 ? 'are none' : `is only ${classes.join()}`}`,
-    );
-  }
-  const listing: Listing = { classes, files: [], labels: [] };
-  if (!split) {
-    await list(root, '', listing);
-    checkClasses(root, listing);
-    return { listing, splits: splitAll(listing.labels, seed) };
-  }
-  await list(root, train, listing);
-  checkClasses(`${root}/${train}`, listing);
-  const firstOther = listing.files.length;
+/** The parts one after the other: training images, test images, validation images. */
+function dealParts(
+  { classes, train, validation, test }: FolderListing,
+  { validationFraction, splitSeed }: DatasetSource,
+): Listing {
   // A lone validation part is the test part: the usual layout of ImageNet, whose test labels are secret.
-  await list(root, test ?? validation!, listing);
-  const firstValidation = listing.files.length;
-  const ownValidation = test !== undefined && validation !== undefined;
-  if (ownValidation) await list(root, validation, listing);
-  const splits = splitTrain(
-    listing.labels,
-    (i) => i >= firstOther,
-    ownValidation ? 0 : validationFraction,
-    seed,
-  );
-  if (!ownValidation) return { listing, splits };
+  const tested = test ?? validation;
+  if (tested === undefined) {
+    return { classes, ...train, splits: splitAll(train.labels, splitSeed) };
+  }
+  const ownValidation = test === undefined ? undefined : validation;
+  const parts = [train, tested, ...(ownValidation === undefined ? [] : [ownValidation])];
+  const files = parts.flatMap((part) => part.files);
+  const labels = parts.flatMap((part) => part.labels);
+  const firstOther = train.files.length;
+  const fraction = ownValidation === undefined ? validationFraction : 0;
+  const splits = splitTrain(labels, (i) => i >= firstOther, fraction, splitSeed);
+  if (ownValidation === undefined) return { classes, files, labels, splits };
+  const firstValidation = firstOther + tested.files.length;
   return {
-    listing,
+    classes,
+    files,
+    labels,
     splits: {
       train: splits.train,
       validation: splits.test.filter((i) => i >= firstValidation),
@@ -111,27 +59,42 @@ async function listFolder(
   };
 }
 
-function checkClasses(folder: string, { classes, labels }: Listing): void {
-  const seen = new Set(labels);
-  const empty = classes.filter((_, label) => !seen.has(label));
-  if (empty.length > 0) {
-    throw new UserError(
-      `Cannot use ${folder}: every class folder must hold ${[...EXTENSIONS].join(', ')} images: none in ${empty.join(', ')}`,
+/** Throws UserError naming classes of which no training image can be decoded: such a class cannot be learnt. */
+async function checkDecodable(root: string, { classes, train }: FolderListing): Promise<void> {
+  const byClass: string[][] = classes.map(() => []);
+  train.files.forEach((file, i) => byClass[train.labels[i]!]!.push(file));
+  const problems: string[] = [];
+  const check = async (label: number): Promise<void> => {
+    let first: string | undefined;
+    for (const file of byClass[label]!) {
+      try {
+        await decodeImage(`${root}/${file}`, MAX_SHORT_SIDE, 3);
+        return;
+      } catch (cause) {
+        if (!(cause instanceof DecodeError)) throw cause;
+        first ??= `${file}: ${cause.message}`;
+      }
+    }
+    problems[label] = `none of the ${byClass[label]!.length} in ${classes[label]!} can be (${first!})`;
+  };
+  for (let label = 0; label < classes.length; label += CHECKS_AT_ONCE) {
+    const some = Array.from(
+      { length: Math.min(CHECKS_AT_ONCE, classes.length - label) },
+      (_, i) => label + i,
     );
+    await Promise.all(some.map(check));
   }
+  const found = problems.filter((problem) => problem !== undefined);
+  if (found.length === 0) return;
+  const more = found.length > 1 ? `; nor of ${found.length - 1} more classes` : '';
+  throw new UserError(
+    `Cannot use ${root}: every class needs training images that can be decoded (${READABLE_FORMS}): ${found[0]!}${more}`,
+  );
 }
 
 /** The one size of a sample of training images, or undefined; reads headers only. */
 async function commonSize(root: string, files: readonly string[]): Promise<Size | undefined> {
-  const { default: sharp } = await import('sharp');
-  const sizes = await Promise.all(
-    files.map((file) =>
-      sharp(`${root}/${file}`)
-        .metadata()
-        // A damaged header has no say here; whoever decodes the image reports it.
-        .catch(() => undefined),
-    ),
-  );
+  const sizes = await Promise.all(files.map((file) => imageSize(`${root}/${file}`)));
   const known = sizes.filter((size) => size !== undefined);
   const first = known[0];
   if (
@@ -140,12 +103,12 @@ async function commonSize(root: string, files: readonly string[]): Promise<Size 
   ) {
     return undefined;
   }
-  return { height: first.height, width: first.width };
+  return first;
 }
 
 export const imageFolder: DatasetDefinition = {
   name: 'imagefolder',
-  summary: 'JPEG, PNG or WebP files in CLASS/ or {train,val,test}/CLASS/ (imagefolder:PATH, or just PATH)',
+  summary: `${READABLE_FORMS} files in CLASS/ or {train,val,test}/CLASS/ (imagefolder:PATH, or just PATH)`,
   open: async (source) => {
     if (source.path === undefined) {
       throw new UserError(
@@ -153,8 +116,10 @@ export const imageFolder: DatasetDefinition = {
       );
     }
     const root = resolve(source.path);
-    const { listing, splits } = await listFolder(root, source.validationFraction, source.splitSeed);
-    const { files, labels, classes } = listing;
+    const ignored = new IgnoredCollector();
+    const listing = await new FolderLayout(root, await FolderWalk.open(root, ignored), ignored).read();
+    await checkDecodable(root, listing);
+    const { files, labels, classes, splits } = dealParts(listing, source);
     const size = await commonSize(
       root,
       splits.train.slice(0, SIZE_SAMPLE).map((position) => files[position]!),
@@ -178,6 +143,8 @@ export const imageFolder: DatasetDefinition = {
       refAt: (position) => ({ position, file: files[position]! }),
       nameAt: (position) => `${root}/${files[position]!}`,
       normalisation: measureNormalisation,
+      ignored: ignored.groups,
+      remarks: listing.remarks,
     });
   },
 };
