@@ -15,6 +15,7 @@ export {
 export { describeSpace, type SpaceDescription } from './space/describe.js';
 export { fromFile, toFile, type Architecture, type ArchitectureFile } from './space/architecture.js';
 export { parseArchitecture, readArchitecture } from './space/file.js';
+export { openArchitecture } from './export/openArchitecture.js';
 export { networkFromConfig, readStaticNetwork } from './space/staticNetwork.js';
 export { networkCosts, type BlockCosts, type Costs, type NetworkCosts } from './space/costs.js';
 export {

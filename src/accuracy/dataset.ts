@@ -94,7 +94,7 @@ export async function readAccuracies(path: string, space: SearchSpace): Promise<
   const lines = await readJsonLines(path, accuracyLineSchema);
   const records = new Map<string, AccuracyRecord>();
   lines.forEach(({ format: _format, architecture: file, ...rest }, i) => {
-    const architecture = architectureOfLine(file, space, `${path}, line ${i + 1}`);
+    const architecture = parseArchitecture(file, space, `${path}, line ${i + 1}`);
     const key = architectureKey(space.genes, architecture);
     if (!records.has(key)) records.set(key, { architecture, ...rest });
   });
@@ -108,15 +108,6 @@ export async function writeAccuracies(path: string, records: readonly AccuracyRe
 
 function lineOf({ architecture, ...rest }: AccuracyRecord): z.infer<typeof accuracyLineSchema> {
   return { format: 'ofakit.accuracy/1', architecture: toFile(architecture), ...rest };
-}
-
-function architectureOfLine(content: unknown, space: SearchSpace, where: string): Architecture {
-  try {
-    return parseArchitecture(content, space, where);
-  } catch (cause) {
-    if (!(cause instanceof UserError)) throw cause;
-    throw new UserError(`Cannot use ${where}: ${cause.message}`, { cause });
-  }
 }
 
 export interface SampleAccuraciesOptions {

@@ -89,6 +89,10 @@ export function spaceOverrides({ width, classes, imageSizes: sizes }: Partial<Sp
   };
 }
 
+/** What `--arch` takes. */
+export const ARCHITECTURE_WORDS =
+  'an architecture: JSON, a file (also a search result, a front, an exported model), "largest" or "smallest"';
+
 export const engineOption = (): Option =>
   new Option('--engine <engine>', 'what computes').choices(ENGINE_NAMES).default('onnxruntime');
 

@@ -1,6 +1,6 @@
 /** The architecture that an exported file says it has. */
 import { decodeMetadata } from './metadata.js';
-import { readOnnx } from '../lowering/readOnnx.js';
+import { decodeModel } from '../lowering/readOnnx.js';
 import type { Architecture } from '../space/architecture.js';
 import { parseArchitecture } from '../space/file.js';
 import type { SearchSpace } from '../space/space.js';
@@ -9,8 +9,9 @@ import { readBytes } from '../util/files.js';
 
 /** Throws UserError where the file is not one of ofakit's, or is from another space. */
 export async function modelArchitecture(path: string, space: SearchSpace): Promise<Architecture> {
+  const { metadataProps } = decodeModel(await readBytes(path), path);
   const { architecture, space: from } = decodeMetadata(
-    readOnnx(await readBytes(path), { where: path }).metadata,
+    new Map(metadataProps.map(({ key, value }) => [key ?? '', value ?? ''])),
   );
   if (architecture === undefined || from === undefined) {
     throw new UserError(

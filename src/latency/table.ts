@@ -15,7 +15,7 @@ import { protocolSchema, type Protocol } from '../device/protocol.js';
 import { architectureFileSchema } from '../space/architecture.js';
 import { createSpace, spaceFileSchema, type SearchSpace, type SpaceFile } from '../space/space.js';
 import { UserError } from '../util/errors.js';
-import { fileProblem, parseJson, writeAtomic } from '../util/files.js';
+import { decodeText, fileProblem, parseJson, writeAtomic } from '../util/files.js';
 import { packagePath } from '../util/scripts.js';
 import { blockEntrySchema, type BlockEntry } from './blockContext.js';
 import {
@@ -142,8 +142,9 @@ export async function readTableIfThere(path: string): Promise<LatencyTable | und
 
 async function readText(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    return decodeText(await readFile(path), `the latency table ${path}`);
   } catch (cause) {
+    if (cause instanceof UserError) throw cause;
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw fileProblem('read the latency table', path, cause);
   }

@@ -130,11 +130,27 @@ export async function readBytes(path: string): Promise<Buffer> {
   }
 }
 
+/** Without a UTF-8 byte order mark, which editors and spreadsheets put before text. */
+export const withoutMark = (text: string): string => (text.startsWith('\uFEFF') ? text.slice(1) : text);
+
+/** Bytes of a text file as text, without a byte order mark. Throws UserError for UTF-16, which some editors save. */
+export function decodeText(bytes: Uint8Array, where: string): string {
+  const [first, second] = bytes;
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff))
+    throw new UserError(`Cannot read ${where}: it must be UTF-8: it is UTF-16; save it as UTF-8`);
+  return withoutMark(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+}
+
+/** A whole text file, without a byte order mark. Throws UserError. */
+export async function readText(path: string): Promise<string> {
+  return decodeText(await readBytes(path), path);
+}
+
 /** Text to a validated value; `where` names the file in messages. Throws UserError naming the key and the wanted form. */
 export function parseJson<T>(text: string, schema: z.ZodType<T>, where: string): T {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(withoutMark(text));
   } catch (cause) {
     throw new UserError(`Cannot read ${where}: it is not JSON (${(cause as Error).message})`, { cause });
   }
@@ -145,12 +161,15 @@ export function validate<T>(value: unknown, schema: z.ZodType<T>, where: string)
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
-  const key = issue.path.length === 0 ? '' : ` at "${issue.path.join('.')}"`;
-  throw new UserError(`Cannot use ${where}${key}: ${issue.message}`);
+  const key = issue.path.length === 0 ? '' : ` at "${clipped(issue.path.join('.'))}"`;
+  throw new UserError(`Cannot use ${where}${key}: ${clipped(issue.message)}`);
 }
 
+/** Messages may quote what a file holds, which has any length. */
+const clipped = (text: string): string => (text.length > 600 ? `${text.slice(0, 600)}...` : text);
+
 export async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T> {
-  return parseJson((await readBytes(path)).toString('utf8'), schema, path);
+  return parseJson(await readText(path), schema, path);
 }
 
 /**
@@ -158,13 +177,14 @@ export async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T
  * Returns [] where there is no file. Throws UserError for a bad line, naming it.
  */
 export async function readJsonLines<T>(path: string, schema: z.ZodType<T>): Promise<T[]> {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = await readFile(path, 'utf8');
+    bytes = await readFile(path);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw fileProblem('read', path, cause);
   }
+  const text = decodeText(bytes, path);
   const whole = text.slice(0, text.lastIndexOf('\n') + 1);
   return whole
     .split('\n')

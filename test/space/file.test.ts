@@ -73,8 +73,10 @@ describe("files of the reference's own tools", () => {
 
   it('as the tutorial samples them: "r" is a list of one, "wid" null', async () => {
     expect(await read({ wid: null, ks, e, d, r: [176] })).toEqual({ imageSize: 176, ks, e, d });
-    await expect(read({ wid: null, ks, e, d, r: [176, 192] })).rejects.toThrow(/at "image_size"/);
-    expect(await read({ wid: null, ks, e, d, r: [160], image_size: 176 })).toMatchObject({ imageSize: 176 });
+    await expect(read({ wid: null, ks, e, d, r: [176, 192] })).rejects.toThrow(/at "r": one image size/);
+    await expect(read({ wid: null, ks, e, d, r: [160], image_size: 176 })).rejects.toThrow(
+      /"image_size" and "r" must be the same image size: they are 176 and 160/,
+    );
   });
 
   it('as `feature2arch` returns them: zeros beyond the depth', async () => {

@@ -41,7 +41,7 @@ export function addProxies(accuracy: Command, context: CliContext): void {
     )
     .requiredOption('--supernet <run>', 'folder of a run')
     .option('--from <file>', 'accuracy data set to add them to and to rank (default: that of the run)')
-    .option('--arch <arch...>', 'only these architectures: JSON, files, "largest" or "smallest"')
+    .option('--arch <arch...>', 'only these architectures')
     .option('--proxies <list>', 'names with commas between (default: all)')
     .option('--data <data>', 'data set (default: the one the run was trained on)')
     .option('--images <n>', 'training images of the one batch', integer('images', 2), 64)
@@ -58,21 +58,21 @@ export function addProxies(accuracy: Command, context: CliContext): void {
         { zeroCostProxies, zeroCostProxyByName },
         { openRun, runFiles },
         { withRun },
-        { readArchitecture },
+        { openArchitecture },
         { toFile },
       ] = await Promise.all([
         import('../../pipeline/proxies.js'),
         import('../../accuracy/proxies/index.js'),
         import('../../pipeline/run.js'),
         import('../../pipeline/withRun.js'),
-        import('../../space/file.js'),
+        import('../../export/openArchitecture.js'),
         import('../../space/architecture.js'),
       ]);
       const proxies = (
         options.proxies?.split(',').map((name) => name.trim()) ?? [...zeroCostProxies.keys()]
       ).map(zeroCostProxyByName);
       const run = await openRun(options.supernet);
-      const archs = await Promise.all((options.arch ?? []).map((text) => readArchitecture(text, run.space)));
+      const archs = await Promise.all((options.arch ?? []).map((text) => openArchitecture(text, run.space)));
       const logger = await context.logger();
       await withRun(run, { ...options, logger }, async ({ loader, runtime }) => {
         const { space } = run;

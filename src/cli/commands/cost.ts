@@ -2,7 +2,14 @@ import type { Command } from 'commander';
 import type { NetworkCosts } from '../../space/costs.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
-import { addSpaceOverrides, integer, spaceOverrides, type Register, type SpaceOptions } from '../context.js';
+import {
+  ARCHITECTURE_WORDS,
+  addSpaceOverrides,
+  integer,
+  spaceOverrides,
+  type Register,
+  type SpaceOptions,
+} from '../context.js';
 
 interface CostOptions extends Partial<SpaceOptions> {
   readonly arch?: string;
@@ -15,7 +22,7 @@ export const cost: Register = (program, context) => {
     program.command('cost').option('--space <space>', 'search space: a name in supernets/ or a file'),
   )
     .description('MACs, parameters, file size and peak activation memory of a subnet')
-    .option('--arch <arch>', 'an architecture: JSON, a file, "largest" or "smallest"')
+    .option('--arch <arch>', ARCHITECTURE_WORDS)
     .option('--net <file>', 'instead of both: net.config of a network that somebody specialised')
     .option('--image-size <n>', 'of --net (default: that of run.config beside it)', integer('image-size', 1))
     .addHelpText('after', '\nExample: ofa cost --space ofa-mbv3 --arch largest')
@@ -35,14 +42,14 @@ async function ofSubnet(options: CostOptions): Promise<Answer> {
   if (options.space === undefined || options.arch === undefined) {
     throw new UsageError('Cannot count costs: either --space and --arch or --net is wanted');
   }
-  const [{ loadSpace }, { readArchitecture }, { networkCosts }, { toFile }] = await Promise.all([
+  const [{ loadSpace }, { openArchitecture }, { networkCosts }, { toFile }] = await Promise.all([
     import('../../space/presets.js'),
-    import('../../space/file.js'),
+    import('../../export/openArchitecture.js'),
     import('../../space/costs.js'),
     import('../../space/architecture.js'),
   ]);
   const space = await loadSpace(options.space, spaceOverrides(options));
-  const arch = await readArchitecture(options.arch, space);
+  const arch = await openArchitecture(options.arch, space);
   return {
     what: { space: space.name, architecture: toFile(arch) },
     costs: networkCosts(space.network(arch)),

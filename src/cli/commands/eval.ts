@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander';
 import type { OnCorrupt, Split } from '../../data/dataset.js';
 import type { EngineName, Provider } from '../../pipeline/engineName.js';
 import {
+  ARCHITECTURE_WORDS,
   calibrationImagesOption,
   engineOption,
   onCorruptOption,
@@ -30,7 +31,7 @@ export const evaluate: Register = (program, context) => {
     .command('eval')
     .description('accuracy and loss of a subnet, its batch norm recalibrated')
     .requiredOption('--supernet <run>', 'folder of a run')
-    .requiredOption('--arch <arch>', 'an architecture: JSON, a file, "largest" or "smallest"')
+    .requiredOption('--arch <arch>', ARCHITECTURE_WORDS)
     .option('--data <data>', 'data set (default: the one the run was trained on)')
     .addOption(
       new Option('--split <split>', 'which images')
@@ -45,14 +46,14 @@ export const evaluate: Register = (program, context) => {
     .addOption(onCorruptOption('as in training, fail with --data'))
     .addHelpText('after', '\nExample: ofa eval --supernet runs/digits --arch smallest --split test')
     .action(async (options: EvalOptions, self: Command) => {
-      const [{ openRun }, { withRun }, { readArchitecture }, { toFile }] = await Promise.all([
+      const [{ openRun }, { withRun }, { openArchitecture }, { toFile }] = await Promise.all([
         import('../../pipeline/run.js'),
         import('../../pipeline/withRun.js'),
-        import('../../space/file.js'),
+        import('../../export/openArchitecture.js'),
         import('../../space/architecture.js'),
       ]);
       const run = await openRun(options.supernet);
-      const arch = await readArchitecture(options.arch, run.space);
+      const arch = await openArchitecture(options.arch, run.space);
       const logger = await context.logger();
       await withRun(run, { ...options, logger }, async ({ evaluator, loader }) => {
         const score = await evaluator.evaluate(arch, options.split, { calibrate: options.calibrate });

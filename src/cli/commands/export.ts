@@ -5,7 +5,7 @@ import type { RangeMethod } from '../../export/int8/ranges.js';
 import type { Verification } from '../../export/verify.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
-import { calibrationImagesOption, integer, percent, type Register } from '../context.js';
+import { ARCHITECTURE_WORDS, calibrationImagesOption, integer, percent, type Register } from '../context.js';
 
 interface ExportOptions {
   readonly supernet: string;
@@ -26,7 +26,7 @@ export const exportCommand: Register = (program, context) => {
     .command('export')
     .description('write a subnet as a plain ONNX file, its batch norm recalibrated and folded')
     .requiredOption('--supernet <run>', 'folder of a run')
-    .requiredOption('--arch <arch>', 'an architecture: JSON, a file, "largest" or "smallest"')
+    .requiredOption('--arch <arch>', ARCHITECTURE_WORDS)
     .requiredOption('--out <file>', 'the ONNX file')
     .option('--data <data>', 'data set to recalibrate on (default: the one the run was trained on)')
     .option('--batch <n>', 'images a run of the file', integer('batch', 1), 1)
@@ -53,16 +53,16 @@ export const exportCommand: Register = (program, context) => {
     )
     .addHelpText('after', '\nExample: ofa export --supernet runs/digits --arch smallest --out digits.onnx')
     .action(async (options: ExportOptions, self: Command) => {
-      const [{ exportSubnet }, { openRun }, { runRecord }, { withRun }, { readArchitecture }] =
+      const [{ exportSubnet }, { openRun }, { runRecord }, { withRun }, { openArchitecture }] =
         await Promise.all([
           import('../../export/exportSubnet.js'),
           import('../../pipeline/run.js'),
           import('../../pipeline/runData.js'),
           import('../../pipeline/withRun.js'),
-          import('../../space/file.js'),
+          import('../../export/openArchitecture.js'),
         ]);
       const run = await openRun(options.supernet);
-      const arch = await readArchitecture(options.arch, run.space);
+      const arch = await openArchitecture(options.arch, run.space);
       const subnet = {
         space: run.space,
         weights: run.weights,

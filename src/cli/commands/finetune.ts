@@ -4,6 +4,7 @@ import type { EngineName, Provider } from '../../pipeline/engineName.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
 import {
+  ARCHITECTURE_WORDS,
   calibrationImagesOption,
   engineOption,
   integer,
@@ -41,9 +42,9 @@ export const finetune: Register = (program, context) => {
     .description(
       'train a subnet on by itself, also onto another data set, and export it; the same command goes on',
     )
-    .argument('[model]', 'an exported file of the subnet, in place of --arch')
+    .argument('[model]', 'an exported file of the subnet, or what else --arch takes, in its place')
     .requiredOption('--supernet <run>', 'folder of a run')
-    .option('--arch <arch>', 'an architecture: JSON, a file, "largest" or "smallest"')
+    .option('--arch <arch>', ARCHITECTURE_WORDS)
     .option('--data <data>', 'data set (default: the one the run was trained on)')
     .requiredOption('--out <run>', "folder of the network's own run, and of model.onnx")
     .option('--epochs <n>', 'passes over the training images', number('epochs', { above: 0 }), 10)
@@ -70,20 +71,16 @@ export const finetune: Register = (program, context) => {
       const text = model ?? arch;
       if (text === undefined || (model !== undefined && arch !== undefined))
         throw new UsageError('Cannot finetune: either --arch or an exported file is wanted');
-      const [{ finetune: run }, { openRun }, { modelArchitecture }, { readArchitecture }] = await Promise.all(
-        [
-          import('../../pipeline/finetune.js'),
-          import('../../pipeline/run.js'),
-          import('../../export/modelArchitecture.js'),
-          import('../../space/file.js'),
-        ],
-      );
+      const [{ finetune: run }, { openRun }, { openArchitecture }] = await Promise.all([
+        import('../../pipeline/finetune.js'),
+        import('../../pipeline/run.js'),
+        import('../../export/openArchitecture.js'),
+      ]);
       const opened = await openRun(supernet);
-      const read = model === undefined ? readArchitecture : modelArchitecture;
       const { threads, workers, onCorrupt } = options;
       const result = await run({
         run: opened,
-        arch: await read(text, opened.space),
+        arch: await openArchitecture(text, opened.space),
         folder: out,
         epochs,
         learningRate,

@@ -3,6 +3,7 @@ import type { PassesAgreement } from '../../latency/passes.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
 import {
+  ARCHITECTURE_WORDS,
   addSpaceOptions,
   integer,
   spaceOverrides,
@@ -36,7 +37,7 @@ export const latency: Register = (program, context) => {
     .command('query')
     .description('latency of a subnet, or of one block')
     .requiredOption('--table <file>', 'a latency table')
-    .option('--arch <arch>', 'an architecture: JSON, a file, "largest" or "smallest"')
+    .option('--arch <arch>', ARCHITECTURE_WORDS)
     .option('--block <key>', 'key of one entry instead')
     .option('--net <file>', "net.config of a network that somebody specialised instead: the table's sum")
     .option(
@@ -71,9 +72,9 @@ export const latency: Register = (program, context) => {
         );
         return;
       }
-      const { readArchitecture } = await import('../../space/file.js');
+      const { openArchitecture } = await import('../../export/openArchitecture.js');
       const query = await openLatencyTable(options.table, options.method);
-      const answer = query.architecture(await readArchitecture(options.arch!, query.space));
+      const answer = query.architecture(await openArchitecture(options.arch!, query.space));
       context.result(self, answer, () => {
         const interval =
           answer.intervalMs === null

@@ -1,7 +1,7 @@
 /** An agent from files: token, certificate, folder. What `ofa agent` does. */
 import { homedir, hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { readBytes } from '../../util/files.js';
+import { readText } from '../../util/files.js';
 import { startAgent, type AgentOptions, type RunningAgent } from './server.js';
 import { claimToken, originOf } from '../tokenOrigins.js';
 import { fromHome, readOrMakeToken } from './token.js';
@@ -41,7 +41,7 @@ function originsOf(agentUrl: string): string[] {
 export async function serveAgent(options: ServeOptions): Promise<RunningAgent & { readonly folder: string }> {
   const { tokenFile, certFile, keyFile, folder = cacheFolder(options.port), ...rest } = options;
   const token = await readOrMakeToken(tokenFile, options.logger);
-  const pem = async (path: string): Promise<string> => (await readBytes(fromHome(path))).toString('utf8');
+  const pem = (path: string): Promise<string> => readText(fromHome(path));
   const tls =
     certFile === undefined || keyFile === undefined
       ? undefined

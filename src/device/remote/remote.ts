@@ -1,7 +1,7 @@
 /** A device with an agent on it (`ofa agent`), reached over HTTP. */
 import { z } from 'zod';
 import { UserError } from '../../util/errors.js';
-import { readBytes, validate } from '../../util/files.js';
+import { readText, validate } from '../../util/files.js';
 import { silentLogger, type Logger } from '../../util/logger.js';
 import { packageVersion } from '../../util/scripts.js';
 import { fromHome, readToken } from '../agent/token.js';
@@ -36,7 +36,7 @@ const CONNECT_PATIENCE_MS = 3000;
 async function addressOf({ url, tokenFile, caFile }: RemoteTransport, logger: Logger): Promise<AgentAddress> {
   const token = await readToken(tokenFile, logger);
   if (caFile === undefined) return { url: new URL(url), token };
-  return { url: new URL(url), token, ca: (await readBytes(fromHome(caFile))).toString('utf8') };
+  return { url: new URL(url), token, ca: await readText(fromHome(caFile)) };
 }
 
 /** Asks what the device is. Retries for a moment, as networks do not always answer at once. */

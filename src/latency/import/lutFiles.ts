@@ -3,7 +3,7 @@ import { extname } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { UserError } from '../../util/errors.js';
-import { readBytes, validate } from '../../util/files.js';
+import { readText, validate } from '../../util/files.js';
 import type { ImportedPart } from '../imported.js';
 
 /** By image size, then by the reference's key. */
@@ -103,7 +103,7 @@ export async function readLutFiles(files: readonly string[]): Promise<LutRows> {
         `Cannot read the lookup table ${file}: its name must end in ${Object.keys(readers).join(', ')}`,
       );
     }
-    reader(rows, (await readBytes(file)).toString('utf8'), file);
+    reader(rows, await readText(file), file);
   }
   return rows;
 }
