@@ -9,10 +9,11 @@ import { packagePath } from '../util/scripts.js';
 import { identitySchema } from './machine.js';
 import { optionsProblem } from './providers.js';
 import { runtimeSettingsSchema, type RuntimeSettings } from './settings.js';
+import { checkName, nameSchema, pathInside } from '../util/names.js';
 
 const profileShape = z.strictObject({
   format: z.literal('ofakit.device/1'),
-  name: z.string().regex(/^[\w.-]+$/, 'must be letters, digits, ".", "_" or "-"'),
+  name: nameSchema,
   description: z.string(),
   /** `kind` names an entry of transports.ts, which checks the rest. */
   transport: z.looseObject({ kind: z.string().min(1) }),
@@ -38,7 +39,8 @@ const OWN_DEVICES = 'devices';
 const shippedDevices = (): string => packagePath('devices');
 
 /** Where `ofa device add` writes a profile. */
-export const ownDevicePath = (name: string): string => join(OWN_DEVICES, `${name}.json`);
+export const ownDevicePath = (name: string): string =>
+  pathInside(OWN_DEVICES, `${checkName('device', name)}.json`);
 
 function namesIn(folder: string): string[] {
   try {

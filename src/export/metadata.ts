@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { architectureFileSchema } from '../space/architecture.js';
 import { parseJson } from '../util/files.js';
 import { packageVersion } from '../util/scripts.js';
+import { nameSchema } from '../util/names.js';
 
 /** Keys of the properties. */
 export const METADATA_KEYS = {
@@ -27,7 +28,7 @@ const channels = z.array(z.number()).nonempty();
 const schemas = {
   architecture: architectureFileSchema,
   space: z.strictObject({
-    name: z.string().min(1),
+    name: nameSchema,
     overrides: z.strictObject({
       width: z.number().positive(),
       classes: z.number().int().positive(),
@@ -43,7 +44,7 @@ const schemas = {
   }),
   latency: z.array(
     z.strictObject({
-      device: z.string(),
+      device: nameSchema,
       latencyMs: z.number().positive(),
       batch: z.number().int().positive().optional(),
     }),

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { spaceFileSchema } from '../space/space.js';
 import { UserError } from '../util/errors.js';
+import { nameSchema } from '../util/names.js';
 
 /** One row of the original; a block whose layers were measured one by one has several. */
 export const importedPartSchema = z.strictObject({
@@ -18,7 +19,7 @@ export type ImportedEntry = z.infer<typeof importedEntrySchema>;
 
 export const importedTableSchema = z.strictObject({
   format: z.literal('ofakit.imported-latency-table/1'),
-  device: z.strictObject({ name: z.string() }),
+  device: z.strictObject({ name: nameSchema }),
   origin: z.strictObject({
     /** Where the figures were published. */
     source: z.string().min(1),

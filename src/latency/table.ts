@@ -1,6 +1,5 @@
 /** Latency tables: what every block of a space costs on one device, measured (and some whole subnets) or imported. */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import {
@@ -27,6 +26,7 @@ import {
 } from './imported.js';
 import type { Timed } from './steady.js';
 import { transferSourceSchema } from './transferSource.js';
+import { checkName, nameSchema, pathInside } from '../util/names.js';
 
 const wholeSubnetSchema = z.strictObject({
   architecture: architectureFileSchema,
@@ -37,7 +37,7 @@ const wholeSubnetSchema = z.strictObject({
 
 export const measuredTableSchema = z.strictObject({
   format: z.literal('ofakit.latency-table/1'),
-  device: z.strictObject({ name: z.string(), key: z.string(), fingerprint: fingerprintSchema }),
+  device: z.strictObject({ name: nameSchema, key: z.string(), fingerprint: fingerprintSchema }),
   protocol: protocolSchema,
   /** With the overrides it was measured for: a table answers for architectures by itself. */
   space: spaceFileSchema,
@@ -75,7 +75,7 @@ function isTimed(value: unknown): boolean {
 /** Of a measured table what queries need; the rest of it is let pass unread. */
 const queriedTableSchema = z.looseObject({
   format: measuredTableSchema.shape.format,
-  device: z.looseObject({ name: z.string() }),
+  device: z.looseObject({ name: nameSchema }),
   space: spaceFileSchema,
   entries: z.record(z.string(), timed),
   wholeSubnets: z.array(
@@ -107,9 +107,9 @@ export const latencyTableSchema = z.discriminatedUnion('format', [measuredTableS
 export type LatencyTable = z.infer<typeof latencyTableSchema>;
 export type MeasuredSubnet = z.infer<typeof wholeSubnetSchema>;
 
-/** latency-tables/DEVICE/SPACE.json of the package, or of `folder`. */
+/** latency-tables/DEVICE/SPACE.json of the package, or of `folder`. Throws UserError for names that cannot be in a path. */
 export function tablePath(device: string, space: string, folder = packagePath('latency-tables')): string {
-  return join(folder, device, `${space}.json`);
+  return pathInside(folder, checkName('device', device), `${checkName('space', space)}.json`);
 }
 
 /** Throws UserError for a file that is not there, not JSON, or not a latency table. */

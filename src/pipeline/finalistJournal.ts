@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { measurementSchema, type LatencyMeasurement } from '../device/measurement.js';
 import { architectureFileSchema, toFile, type Architecture } from '../space/architecture.js';
 import { appendJsonLine, dropTornLine, readJsonLines } from '../util/files.js';
+import { nameSchema } from '../util/names.js';
 
 export const FINALISTS_FILE = 'finalists.jsonl';
 
@@ -28,7 +29,7 @@ export const finalistLineSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     ...common,
     kind: z.literal('latency'),
-    device: z.string(),
+    device: nameSchema,
     /** `finalist`: what the choice was made by; `chosen`: again, beside all chosen models. */
     visit: z.enum(['finalist', 'chosen']),
     measurement: measurementSchema,

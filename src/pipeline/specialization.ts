@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Verification } from '../export/verify.js';
 import { architectureFileSchema } from '../space/architecture.js';
+import { nameSchema } from '../util/names.js';
 
 export const SPECIALIZATION_FILE = 'specialization.json';
 
@@ -37,7 +38,7 @@ const spareSchema = z.strictObject({
 
 /** A chosen model on one of the devices. */
 const placementSchema = z.strictObject({
-  device: z.string(),
+  device: nameSchema,
   /** Null where that device's table cannot answer. */
   predictedMs: ms.nullable(),
   /** Null where that device cannot run it. */
@@ -47,7 +48,7 @@ const placementSchema = z.strictObject({
 /** What a device would have to take if nothing had been chosen for it. */
 const borrowedSchema = z.strictObject({
   /** The cell that the model was chosen for. */
-  device: z.string(),
+  device: nameSchema,
   maxLatencyMs: ms,
   /** On this device. */
   measuredMs: ms,
@@ -56,7 +57,7 @@ const borrowedSchema = z.strictObject({
 });
 
 const modelShape = {
-  device: z.string(),
+  device: nameSchema,
   maxLatencyMs: ms,
   predictedMs: ms,
   /** The slower of two measurements: when it was a finalist, and beside all chosen models. */
@@ -84,7 +85,7 @@ const modelShape = {
 
 /** What predictions of a device's latency were worth, on all networks that were measured there. */
 const predictionSchema = z.strictObject({
-  device: z.string(),
+  device: nameSchema,
   /** Distinct networks. */
   networks: count,
   /** Mean absolute error in percent of the measured value. */
@@ -99,7 +100,7 @@ const predictionSchema = z.strictObject({
 
 export const specializationSchema = z.strictObject({
   format: z.literal('ofakit.specialization/1'),
-  space: z.string(),
+  space: nameSchema,
   dataset: z.string(),
   weightsSha256: z.string(),
   models: z
@@ -114,7 +115,7 @@ export const specializationSchema = z.strictObject({
   predictions: z.array(predictionSchema).readonly(),
   /** Cells that no subnet can be found for. */
   infeasible: z
-    .array(z.strictObject({ device: z.string(), maxLatencyMs: ms, reason: z.string() }))
+    .array(z.strictObject({ device: nameSchema, maxLatencyMs: ms, reason: z.string() }))
     .readonly(),
 });
 

@@ -37,6 +37,7 @@ import {
   type InfeasibleCell,
   type Specialization,
 } from './specialization.js';
+import { pathInside } from '../util/names.js';
 
 export interface SpecializeTarget {
   readonly device: DeviceProfile;
@@ -319,7 +320,7 @@ async function exportChoice(
     predictedMs: predicted(other.latency, architecture),
     measuredMs: matrix.get(other.device.name)!.get(key)?.latencyMs ?? null,
   }));
-  const onnx = join(folder, `${space.name}-${device.name}-${cell.maxLatencyMs}ms.onnx`);
+  const onnx = pathInside(folder, `${space.name}-${device.name}-${cell.maxLatencyMs}ms.onnx`);
   const { verification } = await exportSubnet({
     space,
     weights,

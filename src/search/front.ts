@@ -2,12 +2,13 @@
 import { z } from 'zod';
 import { architectureFileSchema } from '../space/architecture.js';
 import { PICK_RULES } from './pick.js';
+import { nameSchema } from '../util/names.js';
 
 const name = z.string().min(1);
 
 export const frontFileSchema = z.strictObject({
   format: z.literal('ofakit.front/1'),
-  space: name,
+  space: nameSchema,
   strategy: name,
   seed: z.number().int(),
   /** Distinct networks whose objectives were asked. */

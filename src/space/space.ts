@@ -8,13 +8,14 @@ import type { SpaceParameters } from './family.js';
 import { geneLabel, geneValue, isActive, type Gene } from './gene.js';
 import type { Network } from './network.js';
 import { onlyGenes, staticNetwork } from './only.js';
+import { nameSchema } from '../util/names.js';
 
 const positive = z.number().int().positive();
 
 /** space.json; `network` is the family's own part. Documented in docs/formats.md. */
 export const spaceFileSchema = z.strictObject({
   format: z.literal('ofakit.space/1'),
-  name: z.string().min(1),
+  name: nameSchema,
   description: z.string(),
   family: z.string(),
   inputChannels: positive,

@@ -17,11 +17,13 @@ import { storedParameters, tensorProblems } from './weights.js';
 
 export const CHECKPOINT_FILE = 'supernet.json';
 
+/** A name, never a path: of a file beside the JSON that names it. */
+export const tensorFileName = z
+  .string()
+  .regex(/^\w[\w.-]*\.safetensors$/, 'must be the name of a safetensors file in the same folder');
+
 const tensorFile = z.strictObject({
-  /** Name in the same folder. */
-  file: z
-    .string()
-    .regex(/^\w[\w.-]*\.safetensors$/, 'must be the name of a safetensors file in the same folder'),
+  file: tensorFileName,
   sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hexadecimal'),
 });
 type TensorFile = z.infer<typeof tensorFile>;

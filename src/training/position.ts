@@ -1,5 +1,6 @@
 /** Where a run stands: all that resuming needs beside the tensors, since chance is derived from seed and step. */
 import { z } from 'zod';
+import { tensorFileName } from '../supernet/checkpoint.js';
 import { scheduleSchema } from './schedule.js';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hexadecimal');
@@ -22,7 +23,7 @@ export const positionSchema = z.strictObject({
     .strictObject({ steps: z.number().int().nonnegative(), loss: z.number() })
     .default({ steps: 0, loss: 0 }),
   /** Weights that teach, in the same folder; null before the first phase that needs them. */
-  teacher: z.strictObject({ file: z.string(), sha256: z.string() }).nullable(),
+  teacher: z.strictObject({ file: tensorFileName, sha256: z.string() }).nullable(),
 });
 export type Position = z.infer<typeof positionSchema>;
 

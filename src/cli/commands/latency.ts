@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { PassesAgreement } from '../../latency/passes.js';
 import { UsageError } from '../../util/errors.js';
+import { checkName } from '../../util/names.js';
 import { formatRows } from '../console.js';
 import {
   ARCHITECTURE_WORDS,
@@ -165,7 +166,8 @@ async function importTable(
   ]);
   const format = latencyImportByName(options.format);
   const space = await loadSpace(options.space, spaceOverrides(options));
-  const { device, licence, note, batch } = options;
+  const { licence, note, batch } = options;
+  const device = checkName('device', options.device);
   const source = options.source ?? files.map((file) => path.basename(file)).join(', ');
   const origin = { source, licence, note };
   const { table, missing, unused } = await format.read({ files, device, space, origin, batch });
