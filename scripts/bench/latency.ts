@@ -22,7 +22,7 @@ import { validateTable } from '../../src/latency/validate.js';
 import { steadyMs } from '../../src/latency/steady.js';
 import { measuredTable, readTable, type MeasuredTable } from '../../src/latency/table.js';
 import { distilSource, transferPredictor } from '../../src/latency/transferPredictor.js';
-import { findTable } from '../../src/pipeline/measure.js';
+import { findTable } from '../../src/pipeline/tables.js';
 import { loadSpace } from '../../src/space/presets.js';
 import { FewShotBench, type FewShotRow } from './support/fewShot.js';
 import { describeMachine, median } from './support/machine.js';
@@ -43,7 +43,10 @@ const say = (text: string): void => {
   if (!values.json) console.log(text);
 };
 const open = async (word: string): Promise<MeasuredTable> =>
-  measuredTable(await readTable(word.endsWith('.json') ? word : findTable(word, values.space)), word);
+  measuredTable(
+    await readTable(word.endsWith('.json') ? word : await findTable(word, await loadSpace(values.space))),
+    word,
+  );
 
 interface Differences {
   readonly count: number;

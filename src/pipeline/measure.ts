@@ -1,34 +1,14 @@
 /** `ofa measure`: a device and a space become a latency table. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { DeviceProfile } from '../device/profile.js';
 import type { Protocol } from '../device/protocol.js';
 import { fillTable, type FillResult } from '../latency/fill.js';
 import { openLatencyTable } from '../latency/query.js';
-import { tablePath } from '../latency/table.js';
 import { distilSource } from '../latency/transferPredictor.js';
 import type { TransferSource } from '../latency/transferSource.js';
 import type { SearchSpace } from '../space/space.js';
 import { UserError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
-
-/** Where a table is written: latency-tables/DEVICE/SPACE.json in the current folder. */
-export const ownTablePath = (device: string, space: string): string =>
-  tablePath(device, space, 'latency-tables');
-
-/** A table's file: a path, or the current folder's or the package's table of a device and space. Throws UserError. */
-export function findTable(device: string, space: string, given?: string): string {
-  if (given !== undefined) return given;
-  const found = [ownTablePath(device, space), tablePath(device, space)].find((path) => existsSync(path));
-  if (found === undefined) {
-    throw new UserError(
-      `Cannot find a latency table of device "${device}" for space "${space}": looked for ${join('latency-tables', device, `${space}.json`)}; ` +
-        `measure one with "ofa measure --space ${space} --device ${device} --whole 30"`,
-    );
-  }
-  return found;
-}
 
 export interface MeasureRequest {
   readonly space: SearchSpace;

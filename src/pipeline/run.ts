@@ -1,16 +1,16 @@
 /** A RUN folder: a supernet and what was learned about it. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDataset, parseDatasetSpec } from '../data/index.js';
 import { createLoader, type Loader } from '../data/loader.js';
 import type { Dataset, DatasetSource, OnCorrupt } from '../data/dataset.js';
 import { readDataRecord, type DataRecord } from '../data/record.js';
 import type { SearchSpace } from '../space/space.js';
-import { CHECKPOINT_FILE, loadCheckpoint } from '../supernet/checkpoint.js';
+import { loadCheckpoint } from '../supernet/checkpoint.js';
 import type { SupernetWeights } from '../supernet/weights.js';
 import { SubnetEvaluator, type EvaluationSettings } from '../training/evaluator.js';
 import { UserError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
+import { checkRunThere } from './runSpace.js';
 import type { Runtime } from './runtime.js';
 
 export interface SupernetRun {
@@ -37,11 +37,7 @@ export const runFiles = (folder: string) =>
 
 /** Throws UserError where the folder holds no supernet, or a damaged one. */
 export async function openRun(folder: string): Promise<SupernetRun> {
-  if (!existsSync(join(folder, CHECKPOINT_FILE))) {
-    throw new UserError(
-      `Cannot open ${folder}: there is no supernet in it; train one with "ofa train --out ${folder}"`,
-    );
-  }
+  checkRunThere(folder);
   const { space, weights, weightsSha256, data } = await loadCheckpoint(folder);
   const record = await readDataRecord(folder);
   return { folder, space, weights, weightsSha256, data: data as DatasetSource | null, record };

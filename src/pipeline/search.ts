@@ -14,6 +14,7 @@ import { searchObjectives } from '../search/search.js';
 import { strategies } from '../search/strategies/index.js';
 import { gainsOf } from '../search/strategy.js';
 import { toFile, type Architecture } from '../space/architecture.js';
+import type { SearchSpace } from '../space/space.js';
 import { UserError } from '../util/errors.js';
 import { readBytes } from '../util/files.js';
 import type { Logger } from '../util/logger.js';
@@ -31,15 +32,18 @@ export interface SearchLimit {
 }
 
 export interface SearchRunRequest {
-  readonly run: SupernetRun;
+  /** Absent: nothing is known of accuracies, and objectives must be given. */
+  readonly run?: SupernetRun;
+  /** What is searched. Default: the run's space. */
+  readonly space?: SearchSpace;
   /** For the predictor, and what strategies fit. */
   readonly engine: Engine;
   /** None: nothing is known of latencies. */
   readonly devices: readonly SearchDevice[];
   /**
    * What is sought: `accuracy`, `latencyMs` (with several devices: that of each; `latencyMs.DEVICE`: of one), `macs`,
-   * `params`, `modelBytes`, `peakActivationBytes`, or the file of a module (`OwnObjective`). Default: accuracy; for a front
-   * accuracy and latency, or MACs where there is no device.
+   * `params`, `modelBytes`, `peakActivationBytes` (as little as possible; `macs:max`: as much as possible), or the file of a
+   * module (`OwnObjective`). Default: accuracy; for a front accuracy and latency, or MACs where there is no device.
    */
   readonly objectives?: readonly string[];
   readonly limits?: readonly SearchLimit[];
@@ -77,17 +81,19 @@ export interface SearchRunResult {
 
 /**
  * Throws InfeasibleError naming what is possible where nothing meets the limits; UserError for objectives that are not known
- * or do not fit the strategy, a front of fewer than two, a quantity that is limited twice, a run without a predictor whose
- * accuracies are wanted, and a journal of another search; the signal's reason.
+ * or do not fit the strategy, a front of fewer than two, a quantity that is limited twice, accuracies that are wanted without a
+ * run or of a run without a predictor, and a journal of another search; RangeError where there is neither run nor space; the
+ * signal's reason.
  */
 export async function searchRun(request: SearchRunRequest): Promise<SearchRunResult> {
   const { run, engine, devices, limits = [], pareto = false } = request;
   const words = request.objectives ?? defaultObjectives(pareto, devices);
+  const space = searchedSpace(request);
   const wanted = [...words, ...limits.map(({ quantity }) => quantity)];
   const predictor = await predictorFor(run, engine, wanted);
   try {
     const accuracy = predictor && predictedAccuracy(predictor);
-    const known = await SearchQuantities.create(run.space, devices, accuracy, wanted);
+    const known = await SearchQuantities.create(space, devices, accuracy, wanted);
     const objectives = [...new Set(words.flatMap((word) => known.get(word)))];
     checkObjectives(objectives, request);
     const constraints = constraintsOf(limits, known);
@@ -103,19 +109,16 @@ async function searchKnown(
   constraints: readonly Constraint[],
   known: SearchQuantities,
 ): Promise<SearchRunResult> {
-  const { run, engine, pareto = false, pick, strategy, budget, seed, journal, logger, signal } = request;
+  const { engine, pareto = false, pick, strategy, budget, seed, journal, logger, signal } = request;
+  const space = searchedSpace(request);
   const { preferredSurrogate = 'gp' } = strategies.get(strategy ?? '') ?? {};
   const found = await searchObjectives({
-    space: run.space,
+    space,
     objectives,
     constraints,
     seed,
     engine,
-    regressor: predictorRegressor(
-      accuracyPredictorByName(preferredSurrogate),
-      oneHotEncoder(run.space),
-      engine,
-    ),
+    regressor: predictorRegressor(accuracyPredictorByName(preferredSurrogate), oneHotEncoder(space), engine),
     ...(strategy !== undefined && { strategy }),
     ...(budget !== undefined && { budget }),
     ...(journal !== undefined && { journal: { path: journal, origin: await originOf(request) } }),
@@ -141,7 +144,7 @@ async function searchKnown(
 
 /** The front as it is written to a file. Throws RangeError for a result without networks. */
 export function frontFile(
-  { run, seed }: Pick<SearchRunRequest, 'run' | 'seed'>,
+  request: Pick<SearchRunRequest, 'run' | 'space' | 'seed'>,
   { strategy, evaluated, objectives, constraints, picked, front }: SearchRunResult,
 ): FrontFile {
   const [first, ...others] = front.map(({ architecture, values }) => ({
@@ -153,15 +156,22 @@ export function frontFile(
     throw new RangeError('Cannot write the front: it is empty');
   return {
     format: 'ofakit.front/1',
-    space: run.space.name,
+    space: searchedSpace(request).name,
     strategy,
-    seed,
+    seed: request.seed,
     evaluated,
     objectives: [objective, ...more],
     limits: constraints.map(({ quantity: { name }, limit }) => ({ name, limit })),
     ...(picked && { picked }),
     points: [first, ...others],
   };
+}
+
+function searchedSpace({ space, run }: Pick<SearchRunRequest, 'run' | 'space'>): SearchSpace {
+  const searched = space ?? run?.space;
+  if (searched === undefined)
+    throw new RangeError('Cannot search: a run or a space is wanted: there is neither');
+  return searched;
 }
 
 function defaultObjectives(pareto: boolean, devices: readonly SearchDevice[]): string[] {
@@ -171,10 +181,17 @@ function defaultObjectives(pareto: boolean, devices: readonly SearchDevice[]): s
 
 /** Undefined where the run has none and none is wanted. Throws UserError where one is. */
 async function predictorFor(
-  run: SupernetRun,
+  run: SupernetRun | undefined,
   engine: Engine,
   wanted: readonly string[],
 ): Promise<AccuracyPredictor | undefined> {
+  if (run === undefined) {
+    if (!wanted.includes('accuracy')) return undefined;
+    throw new UserError(
+      'Cannot search by accuracy without a supernet: nothing predicts it; give --supernet, or other objectives ' +
+        '(--objective macs:max seeks the network of most MACs within the limits)',
+    );
+  }
   if (!wanted.includes('accuracy') && !existsSync(runFiles(run.folder).accuracyPredictor)) return undefined;
   return openAccuracyPredictor(run, engine);
 }
@@ -234,14 +251,18 @@ async function describe(
 }
 
 /** What answers in a search: a journal of other answers is refused. */
-async function originOf({ run, devices }: SearchRunRequest): Promise<JournalHeader['origin']> {
+async function originOf(request: SearchRunRequest): Promise<JournalHeader['origin']> {
+  const { run, devices } = request;
   const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex');
-  const { accuracyPredictor } = runFiles(run.folder);
+  const accuracyPredictor = run && runFiles(run.folder).accuracyPredictor;
   return {
-    weightsSha256: run.weightsSha256,
-    ...(existsSync(accuracyPredictor) && {
-      accuracyPredictorSha256: sha256(await readBytes(accuracyPredictor)),
-    }),
+    ...(run === undefined
+      ? { spaceSha256: sha256(JSON.stringify(searchedSpace(request).file)) }
+      : { weightsSha256: run.weightsSha256 }),
+    ...(accuracyPredictor !== undefined &&
+      existsSync(accuracyPredictor) && {
+        accuracyPredictorSha256: sha256(await readBytes(accuracyPredictor)),
+      }),
     ...Object.fromEntries(
       devices.map(({ name, latency }) => [`latencyMs.${name}`, sha256(JSON.stringify(latency.table))]),
     ),

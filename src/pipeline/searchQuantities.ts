@@ -11,10 +11,13 @@ export interface SearchDevice {
 }
 
 const LATENCY = 'latencyMs';
+/** `macs:max` seeks what `macs` avoids: without accuracies, the largest network within limits is the best guess. */
+const MOST = ':max';
 
 export class SearchQuantities {
   readonly #known = new Map<string, Quantity>();
   readonly #files = new Map<string, Quantity>();
+  readonly #most = new Map<string, Quantity>();
 
   private constructor(
     private readonly space: SearchSpace,
@@ -35,14 +38,17 @@ export class SearchQuantities {
     if (accuracy !== undefined) own.#add(accuracy);
     for (const { name, latency } of devices)
       own.#add(latencyQuantity(latencyFunction(latency), devices.length === 1 ? undefined : name));
-    for (const quantity of Object.values(costQuantities(space))) own.#add(quantity);
+    for (const quantity of Object.values(costQuantities(space))) {
+      own.#add(quantity);
+      own.#most.set(`${quantity.name}${MOST}`, { ...quantity, direction: 'maximize' });
+    }
     for (const word of words) if (isModulePath(word)) await own.#load(word);
     return own;
   }
 
   /** Those that a word means: more than one for latencies on several devices. Throws UserError for an unknown word. */
   get(word: string): readonly Quantity[] {
-    const quantity = this.#files.get(word) ?? this.#known.get(word);
+    const quantity = this.#files.get(word) ?? this.#most.get(word) ?? this.#known.get(word);
     if (quantity !== undefined) return [quantity];
     const latencies = this.devices.map(({ name }) => `${LATENCY}.${name}`);
     if (word === LATENCY && latencies.length > 1) return latencies.map((name) => this.#known.get(name)!);

@@ -159,6 +159,13 @@ export async function readCheckpointData(folder: string): Promise<Json | undefin
   return existsSync(path) ? (await readJson(path, checkpointSchema)).data : undefined;
 }
 
+/** The space of the checkpoint in `folder`, without reading its weights. Throws as `loadCheckpoint`. */
+export async function readCheckpointSpace(folder: string): Promise<SearchSpace> {
+  const path = join(folder, CHECKPOINT_FILE);
+  const { space } = await readJson(path, checkpointSchema);
+  return createSpace(space, {}, `${path}, key "space"`);
+}
+
 async function loadNamed(
   folder: string,
   content: z.infer<typeof checkpointSchema>,

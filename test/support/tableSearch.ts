@@ -4,15 +4,17 @@ import {
   findTable,
   latencyFunction,
   latencyQuantity,
+  loadSpace,
   openLatencyTable,
   searchObjectives,
 } from '../../src/index.js';
 
 const logger = await createConsoleLogger();
-const query = await openLatencyTable(findTable('note10', 'ofa-mbv3'));
-const { macs } = costQuantities(query.space);
+const space = await loadSpace('ofa-mbv3', { width: 1.2 });
+const query = await openLatencyTable(await findTable('note10', space));
+const { macs } = costQuantities(space);
 const { best } = await searchObjectives({
-  space: query.space,
+  space,
   within: { imageSize: [192, 224] },
   objectives: [{ ...macs, direction: 'maximize' }],
   constraints: [{ quantity: latencyQuantity(latencyFunction(query)), limit: 30 }],

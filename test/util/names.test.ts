@@ -8,8 +8,8 @@ import { importedTableSchema } from '../../src/latency/imported.js';
 import { measuredTableSchema, tablePath } from '../../src/latency/table.js';
 import { transferSourceSchema } from '../../src/latency/transferSource.js';
 import { finalistLineSchema } from '../../src/pipeline/finalistJournal.js';
-import { findTable } from '../../src/pipeline/measure.js';
 import { specializationSchema } from '../../src/pipeline/specialization.js';
+import { findTable } from '../../src/pipeline/tables.js';
 import { frontFileSchema } from '../../src/search/front.js';
 import { createSpace, spaceFileSchema } from '../../src/space/space.js';
 import { checkpointSchema } from '../../src/supernet/checkpoint.js';
@@ -110,11 +110,11 @@ describe('every file that has one', () => {
   });
 });
 
-it('paths made of words of a command stay inside', () => {
+it('paths made of words of a command stay inside', async () => {
   for (const word of ['..', '../..', 'a/../../b']) {
     expect(() => tablePath(word, 'space', 'tables')).toThrow(UserError);
     expect(() => tablePath('device', word, 'tables')).toThrow(UserError);
-    expect(() => findTable(word, 'space')).toThrow(UserError);
+    await expect(findTable(word, smallSpace())).rejects.toThrow(UserError);
     expect(() => ownDevicePath(word)).toThrow(UserError);
     expect(() => pathInside('tables', word, '..', 'x')).toThrow(/a path inside tables is wanted/);
   }

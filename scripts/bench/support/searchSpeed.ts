@@ -4,7 +4,7 @@
  */
 import type { Engine } from '../../../src/engine/engine.js';
 import { latencyFunction, openLatencyTable } from '../../../src/latency/query.js';
-import { findTable } from '../../../src/pipeline/measure.js';
+import { tablePath } from '../../../src/latency/table.js';
 import { predictedAccuracy } from '../../../src/pipeline/predictedAccuracy.js';
 import { latencyQuantity } from '../../../src/search/quantity.js';
 import { searchObjectives } from '../../../src/search/search.js';
@@ -26,7 +26,7 @@ export interface SearchSpeed {
 }
 
 export async function measureSearchSpeed(engine: Engine, repeat: number): Promise<SearchSpeed> {
-  const query = await openLatencyTable(findTable('note10', 'ofa-mbv3'));
+  const query = await openLatencyTable(tablePath('note10', 'ofa-mbv3'));
   const { space } = query;
   const latencyMs = latencyFunction(query);
   const chance = createRandom(0, 'bench limit');

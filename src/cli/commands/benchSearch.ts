@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import type { SearchSpace } from '../../space/space.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
 import { integer, number, type CliContext } from '../context.js';
@@ -86,7 +87,7 @@ export function addBenchSearch(bench: Command, context: CliContext): void {
         const own = async () => {
           const { folder, space } = await openRun(options.supernet!);
           const file = options.data ?? runFiles(folder).accuracies;
-          const latency = await openLatency(options, space.name);
+          const latency = await openLatency(options, space);
           latency?.query.checkSpace(space);
           const within = tables.parseWithin(options.within);
           const given = latency && { latencyMs: latency.ask };
@@ -132,12 +133,12 @@ export function addBenchSearch(bench: Command, context: CliContext): void {
     });
 }
 
-async function openLatency({ device, table }: BenchSearchOptions, space: string) {
+async function openLatency({ device, table }: BenchSearchOptions, space: SearchSpace) {
   if (device === undefined) return undefined;
   const [{ findTable }, { latencyFunction, openLatencyTable }] = await Promise.all([
-    import('../../pipeline/measure.js'),
+    import('../../pipeline/tables.js'),
     import('../../latency/query.js'),
   ]);
-  const query = await openLatencyTable(findTable(device, space, table));
+  const query = await openLatencyTable(await findTable(device, space, table));
   return { query, ask: latencyFunction(query) };
 }

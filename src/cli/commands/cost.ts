@@ -2,28 +2,20 @@ import type { Command } from 'commander';
 import type { NetworkCosts } from '../../space/costs.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
-import {
-  ARCHITECTURE_WORDS,
-  addSpaceOverrides,
-  integer,
-  spaceOverrides,
-  type Register,
-  type SpaceOptions,
-} from '../context.js';
+import { ARCHITECTURE_WORDS, integer, type Register } from '../context.js';
+import { addSpaceChoice, chosenSpace, type SpaceChoice } from '../spaceChoice.js';
 
-interface CostOptions extends Partial<SpaceOptions> {
+interface CostOptions extends SpaceChoice {
   readonly arch?: string;
   readonly net?: string;
   readonly imageSize?: number;
 }
 
 export const cost: Register = (program, context) => {
-  addSpaceOverrides(
-    program.command('cost').option('--space <space>', 'search space: a name in supernets/ or a file'),
-  )
+  addSpaceChoice(program.command('cost'))
     .description('MACs, parameters, file size and peak activation memory of a subnet')
     .option('--arch <arch>', ARCHITECTURE_WORDS)
-    .option('--net <file>', 'instead of both: net.config of a network that somebody specialised')
+    .option('--net <file>', 'instead of these: net.config of a network that somebody specialised')
     .option('--image-size <n>', 'of --net (default: that of run.config beside it)', integer('image-size', 1))
     .addHelpText('after', '\nExample: ofa cost --space ofa-mbv3 --arch largest')
     .action(async (options: CostOptions, self: Command) => {
@@ -39,16 +31,17 @@ interface Answer {
 }
 
 async function ofSubnet(options: CostOptions): Promise<Answer> {
-  if (options.space === undefined || options.arch === undefined) {
-    throw new UsageError('Cannot count costs: either --space and --arch or --net is wanted');
+  if ((options.space ?? options.supernet) === undefined || options.arch === undefined) {
+    throw new UsageError(
+      'Cannot count costs: either --space and --arch or --net is wanted (--supernet may stand for --space)',
+    );
   }
-  const [{ loadSpace }, { openArchitecture }, { networkCosts }, { toFile }] = await Promise.all([
-    import('../../space/presets.js'),
+  const [{ openArchitecture }, { networkCosts }, { toFile }] = await Promise.all([
     import('../../export/openArchitecture.js'),
     import('../../space/costs.js'),
     import('../../space/architecture.js'),
   ]);
-  const space = await loadSpace(options.space, spaceOverrides(options));
+  const space = await chosenSpace(options);
   const arch = await openArchitecture(options.arch, space);
   return {
     what: { space: space.name, architecture: toFile(arch) },
@@ -57,9 +50,9 @@ async function ofSubnet(options: CostOptions): Promise<Answer> {
 }
 
 async function ofNetwork(options: CostOptions): Promise<Answer> {
-  const { net, arch, space, imageSize } = options;
-  if (arch !== undefined || space !== undefined) {
-    throw new UsageError('Cannot count costs: --net does not go with --space and --arch');
+  const { net, arch, space, supernet, imageSize } = options;
+  if (arch !== undefined || space !== undefined || supernet !== undefined) {
+    throw new UsageError('Cannot count costs: --net does not go with --space, --supernet and --arch');
   }
   const [{ readStaticNetwork }, { networkCosts }] = await Promise.all([
     import('../../space/staticNetwork.js'),

@@ -12,9 +12,9 @@ import {
   type Register,
   type SpaceOptions,
 } from '../context.js';
+import { addTableChoice, chosenTable, type TableChoice } from '../tableChoice.js';
 
-interface QueryOptions {
-  readonly table: string;
+interface QueryOptions extends TableChoice {
   readonly arch?: string;
   readonly block?: string;
   readonly net?: string;
@@ -34,10 +34,8 @@ interface ImportOptions extends SpaceOptions {
 
 export const latency: Register = (program, context) => {
   const command = program.command('latency').description('questions to latency tables; no runtime is loaded');
-  command
-    .command('query')
+  addTableChoice(command.command('query'))
     .description('latency of a subnet, or of one block')
-    .requiredOption('--table <file>', 'a latency table')
     .option('--arch <arch>', ARCHITECTURE_WORDS)
     .option('--block <key>', 'key of one entry instead')
     .option('--net <file>', "net.config of a network that somebody specialised instead: the table's sum")
@@ -55,17 +53,18 @@ export const latency: Register = (program, context) => {
       if ([options.arch, options.block, options.net].filter((word) => word !== undefined).length !== 1) {
         throw new UsageError('Cannot query the table: either --arch or --block is wanted, or --net');
       }
+      const file = await chosenTable(options);
       const { openLatencyTable } = await import('../../latency/query.js');
       if (options.block !== undefined) {
         const [{ readTable, tableEntry }] = [await import('../../latency/table.js')];
-        const entry = tableEntry(await readTable(options.table), options.block, options.imageSize);
+        const entry = tableEntry(await readTable(file), options.block, options.imageSize);
         context.result(self, { block: options.block, ...entry }, () => `${entry.latencyMs} ms\n`);
         return;
       }
       if (options.net !== undefined) {
         const { readStaticNetwork } = await import('../../space/staticNetwork.js');
         const network = await readStaticNetwork(options.net, options.imageSize);
-        const answer = (await openLatencyTable(options.table, 'table')).network(network);
+        const answer = (await openLatencyTable(file, 'table')).network(network);
         context.result(
           self,
           answer,
@@ -74,7 +73,7 @@ export const latency: Register = (program, context) => {
         return;
       }
       const { openArchitecture } = await import('../../export/openArchitecture.js');
-      const query = await openLatencyTable(options.table, options.method);
+      const query = await openLatencyTable(file, options.method);
       const answer = query.architecture(await openArchitecture(options.arch!, query.space));
       context.result(self, answer, () => {
         const interval =
@@ -84,17 +83,15 @@ export const latency: Register = (program, context) => {
         return `${answer.latencyMs.toFixed(3)} ms on ${answer.device} (${answer.method}${interval})\n`;
       });
     });
-  command
-    .command('validate')
+  addTableChoice(command.command('validate'))
     .description('predicted against measured latency of whole subnets that no predictor has seen')
-    .requiredOption('--table <file>', 'a latency table')
     .addHelpText('after', '\nExample: ofa latency validate --table latency-tables/local-cpu/mbv3-tiny.json')
-    .action(async (options: { table: string }, self: Command) => {
+    .action(async (options: TableChoice, self: Command) => {
       const [{ validateTable }, { readTable }] = await Promise.all([
         import('../../latency/validate.js'),
         import('../../latency/table.js'),
       ]);
-      const validation = validateTable(await readTable(options.table));
+      const validation = validateTable(await readTable(await chosenTable(options)));
       context.result(
         self,
         validation,
@@ -159,7 +156,7 @@ async function importTable(
 ): Promise<void> {
   const [{ latencyImportByName }, { ownTablePath }, { loadSpace }, { writeTable }, path] = await Promise.all([
     import('../../latency/import/index.js'),
-    import('../../pipeline/measure.js'),
+    import('../../pipeline/tables.js'),
     import('../../space/presets.js'),
     import('../../latency/table.js'),
     import('node:path'),
@@ -171,7 +168,7 @@ async function importTable(
   const source = options.source ?? files.map((file) => path.basename(file)).join(', ');
   const origin = { source, licence, note };
   const { table, missing, unused } = await format.read({ files, device, space, origin, batch });
-  const file = options.out ?? ownTablePath(device, space.name);
+  const file = options.out ?? (await ownTablePath(device, space));
   await writeTable(file, table);
   const missingBlocks = [...missing.values()].flat().length;
   const document = {

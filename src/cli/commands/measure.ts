@@ -1,15 +1,9 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../util/errors.js';
-import {
-  addSpaceOptions,
-  integer,
-  seedOption,
-  spaceOverrides,
-  type Register,
-  type SpaceOptions,
-} from '../context.js';
+import { integer, seedOption, type Register } from '../context.js';
+import { addSpaceChoice, chosenSpace, type SpaceChoice } from '../spaceChoice.js';
 
-interface MeasureOptions extends SpaceOptions {
+interface MeasureOptions extends SpaceChoice {
   readonly device: string;
   readonly whole: number;
   readonly fit?: number;
@@ -22,7 +16,7 @@ interface MeasureOptions extends SpaceOptions {
 }
 
 export const measure: Register = (program, context) => {
-  addSpaceOptions(program.command('measure'))
+  addSpaceChoice(program.command('measure'))
     .description('fill the latency table of a device; the same command goes on where it was stopped')
     .requiredOption('--device <name>', 'a device in devices/ or a profile file')
     .option('--whole <n>', 'whole subnets to check predictions with', integer('whole'), 0)
@@ -39,29 +33,32 @@ export const measure: Register = (program, context) => {
     )
     .option('--from <table...>', 'tables of other devices, or their names, for --few-shot')
     .option('--protocol <name>', 'standard, thorough or quick', 'standard')
-    .option('--table <file>', 'where to write (default: latency-tables/DEVICE/SPACE.json)')
+    .option(
+      '--table <file>',
+      'where to write (default: latency-tables/DEVICE/SPACE.json, with width and classes where they were changed)',
+    )
     .addOption(seedOption())
     .addHelpText('after', '\nExample: ofa measure --space mbv3-tiny --device local-cpu --whole 30')
     .action(async (options: MeasureOptions, self: Command) => {
       if ((options.fewShot === undefined) !== (options.from === undefined))
         throw new UsageError('Cannot learn from other devices: --few-shot and --from go together');
       const [
-        { measure: run, findTable, ownTablePath },
+        { measure: run },
+        { findSourceTable, ownTablePath },
         { tableExamples },
-        { loadSpace },
         { openDevice },
         { protocolByName },
       ] = await Promise.all([
         import('../../pipeline/measure.js'),
+        import('../../pipeline/tables.js'),
         import('../../latency/query.js'),
-        import('../../space/presets.js'),
         import('../../device/profile.js'),
         import('../../device/protocol.js'),
       ]);
-      const space = await loadSpace(options.space, spaceOverrides(options));
+      const space = await chosenSpace(options);
       const logger = await context.logger();
       const device = await openDevice(options.device, logger);
-      const path = options.table ?? ownTablePath(device.name, space.name);
+      const path = options.table ?? (await ownTablePath(device.name, space));
       const { table, measured, failures, drifted } = await run({
         space,
         device,
@@ -75,8 +72,10 @@ export const measure: Register = (program, context) => {
           : {
               fewShot: {
                 count: options.fewShot,
-                from: options.from!.map((word) =>
-                  word.endsWith('.json') ? word : findTable(word, space.name),
+                from: await Promise.all(
+                  options.from!.map(async (word) =>
+                    word.endsWith('.json') ? word : await findSourceTable(word, space),
+                  ),
                 ),
               },
             }),

@@ -1,13 +1,12 @@
 import { Option, type Command } from 'commander';
 import type { SearchLimit } from '../../pipeline/search.js';
-import type { SearchDevice } from '../../pipeline/searchQuantities.js';
 import { PICK_RULES, type PickRule } from '../../search/pick.js';
-import type { SearchSpace } from '../../space/space.js';
 import { UsageError } from '../../util/errors.js';
 import { integer, number, seedOption, type CliContext, type Register } from '../context.js';
+import { openDeviceTables } from '../deviceTables.js';
+import { addSpaceChoice, checkSpaceChoice, chosenSpace, type SpaceChoice } from '../spaceChoice.js';
 
-interface SearchOptions {
-  readonly supernet: string;
+interface SearchOptions extends SpaceChoice {
   readonly device?: string[];
   readonly table?: string[];
   readonly objective?: string[];
@@ -35,10 +34,8 @@ function limit(text: string, previous: SearchLimit[] = []): SearchLimit[] {
 }
 
 export const search: Register = (program, context) => {
-  program
-    .command('search')
+  addSpaceChoice(program.command('search'))
     .description('the best subnet within limits, or the whole Pareto front, by predictors alone')
-    .requiredOption('--supernet <run>', 'folder of a run with a fitted accuracy predictor')
     .option('--device <name...>', 'devices whose latency tables predict')
     .option(
       '--table <file...>',
@@ -46,7 +43,7 @@ export const search: Register = (program, context) => {
     )
     .option(
       '--objective <what...>',
-      'accuracy, latencyMs, macs, params, modelBytes, peakActivationBytes, or a module of your own (default: accuracy)',
+      'accuracy, latencyMs, macs, params, modelBytes, peakActivationBytes, as much as possible of a count (macs:max), or a module of your own (default: accuracy)',
     )
     .option('--max-latency-ms <ms>', 'latency limit, on every device', number('max-latency-ms', { above: 0 }))
     .option('--max-macs <n>', 'limit of multiply-accumulates', number('max-macs', { above: 0 }))
@@ -66,7 +63,10 @@ export const search: Register = (program, context) => {
       'seek the whole front of the objectives (default: of accuracy and latency) and write it',
     )
     .addOption(new Option('--pick <rule>', 'which network of the front is the best').choices(PICK_RULES))
-    .option('--out <dir>', 'folder of front.json, front.csv and front.svg (default: front in the run)')
+    .option(
+      '--out <dir>',
+      'folder of front.json, front.csv and front.svg (default: front in the run, or here)',
+    )
     .option('--data <data>', 'with --strategy differentiable: search on the supernet itself, on these images')
     .option('--steps <n>', 'of a search on the supernet', integer('steps', 1), 300)
     .option('--finalists <n>', 'networks whose accuracy such a search measures', integer('finalists', 1), 8)
@@ -86,6 +86,11 @@ async function searchByPredictors(options: SearchOptions, self: Command, context
   const { supernet, objective, strategy, budget, pareto, pick, out, journal, seed } = options;
   if (out !== undefined && pareto !== true)
     throw new UsageError('Cannot write a front: --out belongs to --pareto');
+  checkSpaceChoice(options);
+  if (supernet === undefined && objective === undefined)
+    throw new UsageError(
+      'Cannot search without a supernet: nothing predicts accuracies, so --objective is wanted, such as macs:max',
+    );
   const [{ openRun }, { createRuntime }, { frontFile, searchRun }, { searchText, subnetRow }] =
     await Promise.all([
       import('../../pipeline/run.js'),
@@ -93,12 +98,14 @@ async function searchByPredictors(options: SearchOptions, self: Command, context
       import('../../pipeline/search.js'),
       import('../searchTables.js'),
     ]);
-  const run = await openRun(supernet);
-  const devices = await openDevices(options, run.space);
+  const run = supernet === undefined ? undefined : await openRun(supernet);
+  const space = run === undefined ? await chosenSpace(options) : run.space;
+  const devices = await openDeviceTables(space, options.device, options.table);
   const runtime = await createRuntime();
   try {
     const result = await searchRun({
-      run,
+      space,
+      ...(run && { run }),
       engine: runtime.inference,
       devices,
       limits: limitsOf(options),
@@ -116,7 +123,9 @@ async function searchByPredictors(options: SearchOptions, self: Command, context
     let files: Record<string, string> = {};
     if (pareto === true) {
       const { frontFolder, writeFront } = await import('../../pipeline/writeFront.js');
-      files = { ...(await writeFront(out ?? frontFolder(supernet), frontFile({ run, seed }, result))) };
+      files = {
+        ...(await writeFront(out ?? frontFolder(run?.folder ?? '.'), frontFile({ space, seed }, result))),
+      };
     }
     const document = {
       strategy: result.strategy,
@@ -143,34 +152,20 @@ function limitsOf({ maxLatencyMs, maxMacs, maxParams, limit: others = [] }: Sear
   ];
 }
 
-/** Names with their tables; tables alone say whose they are. */
-async function openDevices(
-  { device: names, table: tables = [] }: SearchOptions,
-  space: SearchSpace,
-): Promise<SearchDevice[]> {
-  if (names !== undefined && tables.length > 0 && tables.length !== names.length) {
-    throw new UsageError(
-      `Cannot use --table: one for every --device is wanted, ${names.length} in all: there are ${tables.length}`,
-    );
-  }
-  const [{ findTable }, { openLatencyTable }] = await Promise.all([
-    import('../../pipeline/measure.js'),
-    import('../../latency/query.js'),
-  ]);
-  const devices: SearchDevice[] = [];
-  for (const [i, given] of (names ?? tables).entries()) {
-    const latency = await openLatencyTable(
-      names === undefined ? given : findTable(given, space.name, tables[i]),
-    );
-    latency.checkSpace(space);
-    devices.push({ name: names === undefined ? latency.table.device.name : given, latency });
-  }
-  return devices;
-}
-
 /** On the supernet itself. */
 async function searchByImages(options: SearchOptions, self: Command, context: CliContext): Promise<void> {
-  const { data, device = [], table = [], objective, limit: limits, pareto, pick, out, ...rest } = options;
+  const {
+    data,
+    supernet,
+    device = [],
+    table = [],
+    objective,
+    limit: limits,
+    pareto,
+    pick,
+    out,
+    ...rest
+  } = options;
   const [name, ...others] = device;
   if (name === undefined || others.length > 0) {
     throw new UsageError(`Cannot search on images: one --device is wanted: there are ${device.length}`);
@@ -178,9 +173,12 @@ async function searchByImages(options: SearchOptions, self: Command, context: Cl
   const notThere = { objective, limit: limits, pareto, pick, out };
   const odd = Object.entries(notThere).find(([, value]) => value !== undefined);
   if (odd !== undefined) throw new UsageError(`Cannot search on images: --${odd[0]} does not go with --data`);
+  checkSpaceChoice(options);
+  if (supernet === undefined)
+    throw new UsageError('Cannot search on images: --supernet is wanted, which --space does not replace');
   const { searchOnSupernet } = await import('./searchPaths.js');
   await searchOnSupernet(
-    { ...rest, data: data!, device: name, ...(table[0] === undefined ? {} : { table: table[0] }) },
+    { ...rest, supernet, data: data!, device: name, ...(table[0] === undefined ? {} : { table: table[0] }) },
     self,
     context,
   );

@@ -42,7 +42,7 @@ export async function searchOnSupernet(
     import('../../pipeline/searchPaths.js'),
     import('../../pipeline/run.js'),
     import('../../pipeline/withRun.js'),
-    import('../../pipeline/measure.js'),
+    import('../../pipeline/tables.js'),
     import('../../latency/query.js'),
     import('../../search/quantity.js'),
     import('../../space/architecture.js'),
@@ -50,7 +50,7 @@ export async function searchOnSupernet(
   ]);
   const run = await openRun(options.supernet);
   const { space } = run;
-  const table = await openLatencyTable(findTable(options.device, space.name, options.table));
+  const table = await openLatencyTable(await findTable(options.device, space, options.table));
   table.checkSpace(space);
   const latency = latencyFunction(table);
   const costs = costQuantities(space);

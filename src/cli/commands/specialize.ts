@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
+import { UsageError } from '../../util/errors.js';
 import { calibrationImagesOption, integer, number, seedOption, type Register } from '../context.js';
 import { formatSpecialization } from '../specializationTables.js';
 
 interface SpecializeOptions {
   readonly supernet: string;
   readonly device: string[];
+  readonly table?: string[];
   readonly maxLatencyMs: number[];
   readonly out: string;
   readonly data?: string;
@@ -29,6 +31,10 @@ export const specialize: Register = (program, context) => {
     )
     .requiredOption('--supernet <run>', 'folder of a run with a fitted accuracy predictor')
     .requiredOption('--device <name...>', 'devices with a latency table')
+    .option(
+      '--table <file...>',
+      "the devices' latency tables, in the same order (default: latency-tables/DEVICE/SPACE.json)",
+    )
     .requiredOption('--max-latency-ms <ms...>', 'latency limits', limits)
     .requiredOption('--out <dir>', 'folder of the ONNX files')
     .option('--data <data>', 'data set (default: the one the run was trained on)')
@@ -49,8 +55,7 @@ export const specialize: Register = (program, context) => {
         { openRun },
         { withRun },
         { openAccuracyPredictor },
-        { findTable },
-        { openLatencyTable },
+        { openDeviceTables },
         { openDevice },
         { protocolByName },
         { accuracyFunction },
@@ -61,8 +66,7 @@ export const specialize: Register = (program, context) => {
         import('../../pipeline/run.js'),
         import('../../pipeline/withRun.js'),
         import('../../pipeline/accuracy.js'),
-        import('../../pipeline/measure.js'),
-        import('../../latency/query.js'),
+        import('../deviceTables.js'),
         import('../../device/profile.js'),
         import('../../device/protocol.js'),
         import('../../accuracy/predictor.js'),
@@ -70,14 +74,21 @@ export const specialize: Register = (program, context) => {
       const supernet = await openRun(options.supernet);
       const protocol = protocolByName(options.protocol);
       const logger = await context.logger();
-      const targets = await Promise.all(
-        [...new Set(options.device)].map(async (name) => {
-          const device = await openDevice(name, logger);
-          const latency = await openLatencyTable(findTable(device.name, supernet.space.name));
-          latency.checkSpace(supernet.space);
-          return { device, latency, maxLatencyMs: options.maxLatencyMs };
-        }),
+      const profiles = await Promise.all(
+        (options.table === undefined ? [...new Set(options.device)] : options.device).map((name) =>
+          openDevice(name, logger),
+        ),
       );
+      const names = profiles.map(({ name }) => name);
+      const twice = names.find((name, i) => names.indexOf(name) < i);
+      if (twice !== undefined)
+        throw new UsageError(`Cannot use --device: each is wanted once: "${twice}" is there twice`);
+      const tables = await openDeviceTables(supernet.space, names, options.table);
+      const targets = profiles.map((device, i) => ({
+        device,
+        latency: tables[i]!.latency,
+        maxLatencyMs: options.maxLatencyMs,
+      }));
       const { data, calibrationImages, strategy, out: folder, seed, finalists } = options;
       await withRun(supernet, { data, calibrationImages, logger }, async ({ loader, runtime, evaluator }) => {
         const predictor = await openAccuracyPredictor(supernet, runtime.inference);
