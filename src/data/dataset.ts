@@ -42,6 +42,11 @@ export interface DatasetSource extends Required<Omit<DatasetOptions, 'channels'>
   readonly path?: string | undefined;
   /** Present only where images are converted. */
   readonly channels?: ImageChannels | undefined;
+  /**
+   * `name`: the split of an example follows from its name, whatever other examples there are. Absent: from the whole list, as
+   * in data sets that do not change, and in runs of before there was another rule.
+   */
+  readonly splitRule?: 'name' | undefined;
 }
 
 export interface Dataset {

@@ -46,6 +46,7 @@ export function parseDatasetSpec(spec: string, options: DatasetOptions = {}): Da
     // A run that keeps it is opened from other folders, too.
     ...(path === undefined ? {} : { path: resolve(path) }),
     splitSeed: options.splitSeed ?? 0,
+    ...(known && name !== imageFolder.name ? {} : { splitRule: 'name' as const }),
     validationFraction,
     onCorrupt: options.onCorrupt ?? 'fail',
     ...(options.channels === undefined ? {} : { channels: options.channels }),

@@ -6,8 +6,8 @@ import type { Split } from './dataset.js';
 export type SplitPositions = Readonly<Record<Split, readonly number[]>>;
 
 /** Shares where a source has no test part of its own. */
-const VALIDATION_OF_ALL = 0.15;
-const TEST_OF_ALL = 0.15;
+export const VALIDATION_OF_ALL = 0.15;
+export const TEST_OF_ALL = 0.15;
 
 /**
  * Positions of every label's examples, dealt out to parts of the given shares, the rest to the first part.

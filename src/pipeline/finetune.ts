@@ -96,7 +96,7 @@ export function finetuneSchedule({
 export async function finetune(request: FinetuneRequest): Promise<FinetunedNetwork> {
   const { run, arch, folder, seed, logger, engine, threads, workers, signal, evaluation } = request;
   const { provider } = request;
-  const learned = await openDatasetToLearn(run, request);
+  const learned = await openDatasetToLearn(run, folder, request);
   const dataset = await asBegun(folder, learned.dataset, logger);
   const space = spaceOfOne(run.space, arch, { classes: dataset.classes.length });
   const only = space.largest;

@@ -9,9 +9,18 @@ import type { Dataset, DatasetSource, OnCorrupt } from '../data/dataset.js';
 import { openDataset, parseDatasetSpec } from '../data/index.js';
 import type { Loader } from '../data/loader.js';
 import {
+  compareExamples,
+  describeChange,
+  listExamples,
+  recordedSplits,
+  splitDigests,
+} from '../data/examples.js';
+import {
   DATA_RECORD_FILE,
+  dataKey,
   readDataRecord,
   recordDataset,
+  recordedExamples,
   writeDataRecord,
   type DataRecord,
 } from '../data/record.js';
@@ -35,11 +44,24 @@ export interface RunDataOptions {
   readonly instead?: string | undefined;
 }
 
-/**
- * The data set as the run sees it: its classes, labels and normalisation are the run's. Throws UserError where no data are
- * known, they cannot be opened, or have classes that the run does not know.
- */
+/** Data as a run sees them. */
+export interface RunDataset {
+  /** With the run's classes, labels and normalisation; what it was trained on is in `train`, and what it knows stays in its split. */
+  readonly dataset: Dataset;
+  /** Key of accuracies of subnets on these data: of their training and validation images. */
+  dataKey(): Promise<string>;
+}
+
+/** `openRunData` without the key. */
 export async function openRunDataset(run: RunOfData, options: RunDataOptions = {}): Promise<Dataset> {
+  return (await openRunData(run, options)).dataset;
+}
+
+/**
+ * The data set as the run sees it. Where its own data have changed since it was trained, a warning says how. Throws UserError
+ * where no data are known, they cannot be opened, or have classes that the run does not know.
+ */
+export async function openRunData(run: RunOfData, options: RunDataOptions = {}): Promise<RunDataset> {
   const { onCorrupt, logger = silentLogger, instead } = options;
   const given = options.data ?? run.data;
   if (given === null) {
@@ -47,29 +69,40 @@ export async function openRunDataset(run: RunOfData, options: RunDataOptions = {
       `Cannot open the data set: none is known for this run; give one with --data${alternative(instead)}`,
     );
   }
-  const source = typeof given === 'string' ? parseDatasetSpec(given) : given;
+  const source = asSplitBy(typeof given === 'string' ? parseDatasetSpec(given) : given, run.data);
   const own = run.data !== null && samePlace(source, run.data);
-  const opened = own ? { ...run.data, onCorrupt: source.onCorrupt } : source;
-  const dataset = await openDataset(onCorrupt === undefined ? opened : { ...opened, onCorrupt });
+  const dataset = await openDataset(onCorrupt === undefined ? source : { ...source, onCorrupt });
   const record = await runRecord(run, logger, own ? dataset : undefined);
   if (record === undefined) {
     logger.info(
       `${run.folder} does not know the names of its classes: they are taken to be those of "${dataset.name}", in their order: ${listNames(dataset.classes)}`,
     );
-    return dataset;
+    return { dataset, dataKey: async () => dataKey(await splitDigests(dataset, undefined)) };
   }
-  return asRunSees(run, record, dataset, logger, instead);
+  return asRunSees(run, record, dataset, { own, logger, instead });
+}
+
+/** Of the same kind of data, a copy elsewhere is split as the run's own. */
+function asSplitBy(source: DatasetSource, own: DatasetSource | null): DatasetSource {
+  if (own === null || source.name !== own.name) return source;
+  const { path: _, ...rest } = own;
+  const { path, onCorrupt } = source;
+  return { ...rest, ...(path === undefined ? {} : { path }), onCorrupt };
 }
 
 const alternative = (instead: string | undefined): string => (instead === undefined ? '' : `, or ${instead}`);
 
-function asRunSees(
+async function asRunSees(
   run: RunOfData,
-  { classes, normalisation }: DataRecord,
+  record: DataRecord,
   dataset: Dataset,
-  logger: Logger,
-  instead: string | undefined,
-): Dataset {
+  {
+    own,
+    logger,
+    instead,
+  }: { readonly own: boolean; readonly logger: Logger; readonly instead?: string | undefined },
+): Promise<RunDataset> {
+  const { classes, normalisation } = record;
   const places = alignClasses(dataset.classes, classes);
   if (places === undefined) {
     throw new UserError(
@@ -84,7 +117,23 @@ function asRunSees(
   } else if (places.some((place, i) => place !== i)) {
     logger.info(`The classes of "${dataset.name}" are taken in the run's order: ${listNames(classes)}`);
   }
-  return viewDataset(dataset, { classes: { names: classes, places }, normalisation });
+  const recorded = recordedExamples(record);
+  const splitOf = recorded && (await recordedSplits(dataset, recorded));
+  const view = viewDataset(dataset, {
+    classes: { names: classes, places },
+    normalisation,
+    ...(splitOf === undefined ? {} : { splitOf }),
+  });
+  if (!own) return { dataset: view, dataKey: async () => dataKey(await splitDigests(view, undefined)) };
+  const examples = await listExamples(view, recorded);
+  const change = recorded && examples && compareExamples(recorded, examples);
+  if (change !== undefined) {
+    logger.warn(
+      `The data of ${run.folder} have changed since it was trained: ${describeChange(change)}; ` +
+        'images that it was trained on are in no other split',
+    );
+  }
+  return { dataset: view, dataKey: async () => dataKey(await splitDigests(view, examples)) };
 }
 
 const inFolder = ({ source: { path } }: Dataset): string => (path === undefined ? '' : ` in ${path}`);
@@ -155,15 +204,24 @@ export async function asBegun(folder: string, dataset: Dataset, logger: Logger):
   const data = (await readCheckpointData(folder)) as DatasetSource | null | undefined;
   const record = data === undefined ? undefined : await readDataRecord(folder);
   if (!data || record === undefined || !samePlace(dataset.source, data)) return dataset;
-  return asRunSees({ folder, data, record }, record, dataset, logger, undefined);
+  return (await asRunSees({ folder, data }, record, dataset, { own: true, logger })).dataset;
+}
+
+/** The rule that a run in `folder` was begun with, where these are its data. */
+export async function underRuleOf(folder: string, source: DatasetSource): Promise<DatasetSource> {
+  const begun = (await readCheckpointData(folder)) as DatasetSource | null | undefined;
+  if (!begun || !samePlace(source, begun)) return source;
+  const { splitRule: _, ...rest } = source;
+  return { ...rest, ...(begun.splitRule === undefined ? {} : { splitRule: begun.splitRule }) };
 }
 
 /**
  * Data that a subnet of the run is trained on, as a run of its own: the run's own as it sees them, others with their own
- * normalisation. `otherClasses`: logits of the run do not mean these classes.
+ * normalisation. `folder`: of the new run, which may have begun. `otherClasses`: logits of the run do not mean these classes.
  */
 export async function openDatasetToLearn(
   run: RunOfData,
+  folder: string,
   options: RunDataOptions,
 ): Promise<{ readonly dataset: Dataset; readonly otherClasses: boolean }> {
   const { data: given = run.data, onCorrupt, logger } = options;
@@ -171,7 +229,8 @@ export async function openDatasetToLearn(
   const source = typeof given === 'string' ? parseDatasetSpec(given) : given;
   if (run.data !== null && samePlace(source, run.data))
     return { dataset: await openRunDataset(run, { ...options, data: source }), otherClasses: false };
-  const dataset = await openDataset(onCorrupt === undefined ? source : { ...source, onCorrupt });
+  const rule = await underRuleOf(folder, source);
+  const dataset = await openDataset(onCorrupt === undefined ? rule : { ...rule, onCorrupt });
   const record = await runRecord(run, logger);
   if (record === undefined) return { dataset, otherClasses: false };
   if (!sameClasses(dataset.classes, record.classes)) return { dataset, otherClasses: true };

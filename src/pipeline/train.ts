@@ -15,7 +15,7 @@ import type { EngineName, Provider } from './engineName.js';
 import { openInitialWeights } from './init.js';
 import { MemoryGuard, planTrainingMemory } from './memory.js';
 import { createEvaluator, fittingLoader, openData } from './run.js';
-import { asBegun } from './runData.js';
+import { asBegun, underRuleOf } from './runData.js';
 import { createRuntime, type Runtime } from './runtime.js';
 
 export interface TrainSettings {
@@ -76,7 +76,8 @@ export async function train(request: TrainRequest): Promise<TrainedSupernet> {
   const profiler =
     profileSteps === undefined ? undefined : new StepProfiler({ warmupSteps: PROFILE_WARMUP_STEPS });
   const maxSteps = profileSteps === undefined ? request.maxSteps : PROFILE_WARMUP_STEPS + profileSteps;
-  const source = typeof request.data === 'string' ? parseDatasetSpec(request.data) : request.data;
+  const data = typeof request.data === 'string' ? parseDatasetSpec(request.data) : request.data;
+  const source = await underRuleOf(request.folder, data);
   const initial =
     request.init === undefined ? undefined : await openInitialWeights(space, request.init, seed);
   if (initial?.newHead === true)

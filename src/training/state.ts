@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { DatasetSource } from '../data/dataset.js';
-import { readDataRecord, writeDataRecord, type DataRecord } from '../data/record.js';
+import { compareExamples, describeChange } from '../data/examples.js';
+import { readDataRecord, recordedExamples, writeDataRecord, type DataRecord } from '../data/record.js';
 import { isTrainable, type ParameterSpec } from '../space/parameters.js';
 import type { SearchSpace } from '../space/space.js';
 import { CHECKPOINT_FILE, loadCheckpoint, saveCheckpoint, type Json } from '../supernet/checkpoint.js';
@@ -95,8 +96,10 @@ async function resumeState({ folder, space, data, record, settings }: RunIdentit
     { ...settings, space: space.file, data: absolute(data) },
     { ...position, space: checkpoint.space.file, data: absolute(checkpoint.data) },
   );
+  const begun = await readDataRecord(folder);
   // Runs of an older version have none.
-  if ((await readDataRecord(folder)) === undefined) await writeDataRecord(folder, record);
+  if (begun === undefined) await writeDataRecord(folder, record);
+  else requireSameExamples(folder, begun, record);
   const { optimizer } = checkpoint;
   const problems =
     optimizer === undefined ? ['it is missing'] : tensorProblems(optimizer, trainableParameters(space));
@@ -110,6 +113,18 @@ async function resumeState({ folder, space, data, record, settings }: RunIdentit
     position,
     weightsSha256: checkpoint.weightsSha256,
   };
+}
+
+/** Throws UserError naming training images that were added or removed: with others it would be another run. */
+function requireSameExamples(folder: string, begun: DataRecord, now: DataRecord): void {
+  if (begun.splits.train.sha256 === now.splits.train.sha256) return;
+  const [before, after] = [recordedExamples(begun), recordedExamples(now)];
+  const change = before && after && compareExamples(before, after);
+  throw new UserError(
+    `Cannot go on with the run in ${folder}: its training images must be those that it began with: ` +
+      (change === undefined ? 'they are others' : describeChange(change)) +
+      '; put them back, or give another --out',
+  );
 }
 
 /** Older runs keep the path of their data as it was given: here it is compared as what it means now. */

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { Batch } from '../data/batchSource.js';
 import type { Loader, TrainBatchRequest } from '../data/loader.js';
-import { recordDataset } from '../data/record.js';
+import { readDataRecord, recordDataset } from '../data/record.js';
 import type { Architecture } from '../space/architecture.js';
 import { isDecayed } from '../space/parameters.js';
 import type { SearchSpace } from '../space/space.js';
@@ -101,7 +101,8 @@ export async function trainSupernet(options: TrainingOptions): Promise<TrainingR
   const { initialWeights, initialWeightsSha256 } = options;
   const init = initialWeights === undefined ? null : (initialWeightsSha256 ?? tensorsSha256(initialWeights));
   const settings = { schedule, seed, epochsScale, batchSize, stepsPerEpoch, totalSteps, init };
-  const record = await recordDataset(loader.dataset, loader.normalisation);
+  const known = await readDataRecord(folder);
+  const record = await recordDataset(loader.dataset, loader.normalisation, known);
   const identity = { folder, space, data: loader.dataset.source, record, settings };
   const state = await openState(identity, initialWeights);
   await rewindMetrics(join(folder, METRICS_FILE), state.position.step);

@@ -155,7 +155,7 @@ describe('docs/formats.md', () => {
   });
 
   it('Data source: the keys are those of a source', () => {
-    const source = { ...parseDatasetSpec('mnist'), path: '' };
+    const source = { ...parseDatasetSpec(packagePath('docs')), path: '' };
     expect(documentedKeys('Data source').sort()).toEqual(Object.keys(source).sort());
   });
 

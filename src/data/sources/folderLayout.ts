@@ -21,6 +21,8 @@ export interface PartListing {
 
 export interface FolderListing {
   readonly classes: readonly string[];
+  /** Of the training part, '' where there are no parts. */
+  readonly trainFolder: string;
   /** All images, where only one part or none is told apart. */
   readonly train: PartListing;
   readonly validation: PartListing | undefined;
@@ -68,7 +70,7 @@ export class FolderLayout {
       throw this.unusable(`there is ${listed(top)} without train/ beside it`);
     }
     const whole = await this.readClasses('', top);
-    return { ...whole, validation: undefined, test: undefined, remarks: this.remarks };
+    return { ...whole, trainFolder: '', validation: undefined, test: undefined, remarks: this.remarks };
   }
 
   private async readParts(
@@ -85,6 +87,7 @@ export class FolderLayout {
     const { classes, train: trainListing } = await this.readClasses(train, await this.classFolders(train));
     return {
       classes,
+      trainFolder: train,
       train: trainListing,
       validation: await this.readOther(validation, classes),
       test: await this.readOther(test, classes),

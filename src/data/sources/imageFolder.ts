@@ -4,13 +4,13 @@ import { UserError } from '../../util/errors.js';
 import { policyNamed } from '../augment/policy.js';
 import type { Size } from '../augment/image.js';
 import { createDataset } from '../baseDataset.js';
-import type { DatasetDefinition, DatasetSource } from '../dataset.js';
+import type { DatasetDefinition } from '../dataset.js';
 import { DecodeError, decodeImage, imageSize } from '../decodeImage.js';
 import { IgnoredCollector } from '../ignoredFiles.js';
 import { READABLE_FORMS } from '../imageForms.js';
 import type { FileStore } from '../imageStore.js';
-import { splitAll, splitTrain, type SplitPositions } from '../splits.js';
 import { FolderLayout, type FolderListing } from './folderLayout.js';
+import { splitFolder } from './folderSplits.js';
 import { FolderWalk } from './folderWalk.js';
 import { measureNormalisation } from './measureNormalisation.js';
 
@@ -20,44 +20,6 @@ const MAX_SHORT_SIDE = 512;
 const SMALL_SIDE = 64;
 const SIZE_SAMPLE = 24;
 const CHECKS_AT_ONCE = 4;
-
-interface Listing {
-  readonly classes: readonly string[];
-  readonly files: readonly string[];
-  readonly labels: readonly number[];
-  readonly splits: SplitPositions;
-}
-
-/** The parts one after the other: training images, test images, validation images. */
-function dealParts(
-  { classes, train, validation, test }: FolderListing,
-  { validationFraction, splitSeed }: DatasetSource,
-): Listing {
-  // A lone validation part is the test part: the usual layout of ImageNet, whose test labels are secret.
-  const tested = test ?? validation;
-  if (tested === undefined) {
-    return { classes, ...train, splits: splitAll(train.labels, splitSeed) };
-  }
-  const ownValidation = test === undefined ? undefined : validation;
-  const parts = [train, tested, ...(ownValidation === undefined ? [] : [ownValidation])];
-  const files = parts.flatMap((part) => part.files);
-  const labels = parts.flatMap((part) => part.labels);
-  const firstOther = train.files.length;
-  const fraction = ownValidation === undefined ? validationFraction : 0;
-  const splits = splitTrain(labels, (i) => i >= firstOther, fraction, splitSeed);
-  if (ownValidation === undefined) return { classes, files, labels, splits };
-  const firstValidation = firstOther + tested.files.length;
-  return {
-    classes,
-    files,
-    labels,
-    splits: {
-      train: splits.train,
-      validation: splits.test.filter((i) => i >= firstValidation),
-      test: splits.test.filter((i) => i < firstValidation),
-    },
-  };
-}
 
 /** Throws UserError naming classes of which no training image can be decoded: such a class cannot be learnt. */
 async function checkDecodable(root: string, { classes, train }: FolderListing): Promise<void> {
@@ -119,7 +81,7 @@ export const imageFolder: DatasetDefinition = {
     const ignored = new IgnoredCollector();
     const listing = await new FolderLayout(root, await FolderWalk.open(root, ignored), ignored).read();
     await checkDecodable(root, listing);
-    const { files, labels, classes, splits } = dealParts(listing, source);
+    const { files, labels, classes, splits } = splitFolder(listing, source);
     const size = await commonSize(
       root,
       splits.train.slice(0, SIZE_SAMPLE).map((position) => files[position]!),
