@@ -142,7 +142,14 @@ export { definePredictor, type FitData, type Model, type ModelSpec } from './acc
 export { accuracyPredictorByName, accuracyPredictors } from './accuracy/predictors/index.js';
 export { createEncoder, encodings, oneHotEncoder } from './accuracy/encoding.js';
 export { withExtras, type Extra, type KnownArchitecture } from './accuracy/extraColumns.js';
-export { choosePredictor, crossValidate, fitAndEvaluate, type PredictorScore } from './accuracy/evaluate.js';
+export {
+  choosePredictor,
+  crossValidate,
+  fitAndEvaluate,
+  predictOutOfFold,
+  type PredictorScore,
+} from './accuracy/evaluate.js';
+export { fractionStandardError, kendallTauStandardError } from './util/standardError.js';
 export { readAccuracies, type AccuracyRecord } from './accuracy/dataset.js';
 export { fitArchitectureEmbedding, type ArchitectureEmbedding } from './accuracy/predictors/nao.js';
 

@@ -2,7 +2,7 @@
  * Measured accuracies, as JSON lines. Each line stands for itself, so that files can be joined:
  *
  *     {"format":"ofakit.accuracy/1","architecture":{"image_size":..,"ks":[..],"e":[..],"d":[..]},"split":"validation",
- *      "top1":0.91,"top5":0.99,"loss":0.31,"count":5000,"seed":0,"weightsSha256":"...",
+ *      "top1":0.91,"top1StandardError":0.004,"top5":0.99,"loss":0.31,"count":5000,"seed":0,"weightsSha256":"...",
  *      "calibration":{"images":2000,"batch":200,"seed":937162211}}
  *
  * `top1` and `top5` are fractions of `count` images; `seed` is that of the list which the network was drawn for.
@@ -17,6 +17,7 @@ import type { SearchSpace } from '../space/space.js';
 import { InterruptedError, UserError } from '../util/errors.js';
 import { appendJsonLine, dropTornLine, readJsonLines, writeAtomic } from '../util/files.js';
 import { silentLogger, type Logger } from '../util/logger.js';
+import { fractionStandardError } from '../util/standardError.js';
 import { distinctArchitectures } from './sampling.js';
 
 const fraction = z.number().min(0).max(1);
@@ -32,6 +33,8 @@ export const accuracyLineSchema = z.strictObject({
   architecture: architectureFileSchema,
   split: z.string().min(1),
   ...scoreShape,
+  /** Of `top1`, as `count` images leave it; absent in older files. */
+  top1StandardError: z.number().positive().exactOptional(),
   seed: z.number().int(),
   weightsSha256: z.string().min(1),
   /** How batch norm was recalibrated first; absent where that is not known, as in older files. */
@@ -93,7 +96,7 @@ export interface AccuracyRecord extends AccuracyScore {
 export async function readAccuracies(path: string, space: SearchSpace): Promise<AccuracyRecord[]> {
   const lines = await readJsonLines(path, accuracyLineSchema);
   const records = new Map<string, AccuracyRecord>();
-  lines.forEach(({ format: _format, architecture: file, ...rest }, i) => {
+  lines.forEach(({ format: _format, top1StandardError: _error, architecture: file, ...rest }, i) => {
     const architecture = parseArchitecture(file, space, `${path}, line ${i + 1}`);
     const key = architectureKey(space.genes, architecture);
     if (!records.has(key)) records.set(key, { architecture, ...rest });
@@ -106,8 +109,16 @@ export async function writeAccuracies(path: string, records: readonly AccuracyRe
   await writeAtomic(path, records.map((record) => `${JSON.stringify(lineOf(record))}\n`).join(''));
 }
 
-function lineOf({ architecture, ...rest }: AccuracyRecord): z.infer<typeof accuracyLineSchema> {
-  return { format: 'ofakit.accuracy/1', architecture: toFile(architecture), ...rest };
+function lineOf({ architecture, split, top1, ...rest }: AccuracyRecord): z.infer<typeof accuracyLineSchema> {
+  const top1StandardError = fractionStandardError(top1, rest.count);
+  return {
+    format: 'ofakit.accuracy/1',
+    architecture: toFile(architecture),
+    split,
+    top1,
+    top1StandardError,
+    ...rest,
+  };
 }
 
 export interface SampleAccuraciesOptions {

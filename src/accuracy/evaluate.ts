@@ -119,22 +119,32 @@ function drawFolds<A>(samples: readonly AccuracySample<A>[], folds: number, seed
 }
 
 /**
- * Each sample predicted by a fit without its fold; folds are drawn by the context's seed. Throws RangeError for fewer
- * samples than folds, or fewer than two folds.
+ * Each sample, in the order of the list, as a fit without its fold predicts it; folds are drawn by the context's seed. Throws
+ * RangeError for fewer samples than folds, or fewer than two folds.
  */
+export async function predictOutOfFold<A>(
+  definition: PredictorDefinition,
+  samples: readonly AccuracySample<A>[],
+  folds: number,
+  context: FitContext<A>,
+): Promise<number[]> {
+  const predictions = new Map<AccuracySample<A>, number>();
+  for (const { training, test } of drawFolds(samples, folds, context.seed)) {
+    const predicted = await predictHeldOut(definition, training, test, context);
+    test.forEach((sample, i) => predictions.set(sample, predicted[i]!));
+  }
+  return samples.map((sample) => predictions.get(sample)!);
+}
+
+/** What predictions out of fold (`predictOutOfFold`) are worth. Throws as it. */
 export async function crossValidate<A>(
   definition: PredictorDefinition,
   samples: readonly AccuracySample<A>[],
   folds: number,
   context: FitContext<A>,
 ): Promise<PredictorScore> {
-  const predicted: number[] = [];
-  const measured: number[] = [];
-  for (const { training, test } of drawFolds(samples, folds, context.seed)) {
-    predicted.push(...(await predictHeldOut(definition, training, test, context)));
-    measured.push(...accuracies(test));
-  }
-  return scorePredictions(predicted, measured);
+  const predicted = await predictOutOfFold(definition, samples, folds, context);
+  return scorePredictions(predicted, accuracies(samples));
 }
 
 /** With fewer samples a comparison says nothing, and the simplest predictor is taken. */

@@ -4,6 +4,7 @@ import { ENGINE_NAMES, PROVIDERS } from '../pipeline/engineName.js';
 import type { SpaceOverrides } from '../space/space.js';
 import { UsageError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
+import { fractionStandardError } from '../util/standardError.js';
 import { createLogger, type Console } from './console.js';
 
 export interface CliContext {
@@ -121,6 +122,16 @@ export const onCorruptOption = (standard: string): Option =>
 /** A line for images that were left out; '' where there were none. */
 export const skippedLine = ({ length }: readonly string[]): string =>
   length === 0 ? '' : `Skipped ${length} image${length === 1 ? '' : 's'} that cannot be decoded\n`;
+
+/** A fraction of `count` images with its standard error: `97.34 % ± 0.51`. */
+export const measuredPercent = (fraction: number, count: number): string =>
+  withError(fraction, fractionStandardError(fraction, count));
+
+/** `97.34 % ± 0.51`; without the error where it is not known. */
+export const withError = (fraction: number, standardError: number | undefined): string =>
+  standardError === undefined
+    ? percent(fraction)
+    : `${percent(fraction)} ± ${(100 * standardError).toFixed(2)}`;
 
 /** 0.9734 -> "97.34 %". */
 export const percent = (fraction: number, digits = 2): string => `${(100 * fraction).toFixed(digits)} %`;

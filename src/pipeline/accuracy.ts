@@ -5,13 +5,29 @@ import { createEncoder } from '../accuracy/encoding.js';
 import {
   choosePredictor,
   fitAndEvaluate,
+  predictOutOfFold,
+  scorePredictions,
   splitHeldOut,
   type JudgedCandidate,
   type PredictorScore,
 } from '../accuracy/evaluate.js';
-import { accuracyFunction, type AccuracyPredictor, type FitOptions } from '../accuracy/predictor.js';
+import {
+  accuracyFunction,
+  type AccuracyPredictor,
+  type FitContext,
+  type FitOptions,
+  type PredictorDefinition,
+} from '../accuracy/predictor.js';
 import { loadPredictor, savePredictor } from '../accuracy/predictorFile.js';
 import { accuracyPredictorByName } from '../accuracy/predictors/index.js';
+import {
+  accuracySpread,
+  scoreStandardErrors,
+  spreadDoubt,
+  tauDoubt,
+  type JudgedPrediction,
+  type ScoreStandardErrors,
+} from '../accuracy/reliability.js';
 import type { Engine } from '../engine/engine.js';
 import type { Split } from '../data/dataset.js';
 import type { Architecture } from '../space/architecture.js';
@@ -85,12 +101,18 @@ const AUTO_ENCODINGS = ['one-hot', 'combined'];
 export interface FitRequest extends FitOptions {
   readonly run: SupernetRun;
   readonly engine: Engine;
-  /** Name of a predictor, or `auto`: the best by cross-validation on the samples it is fitted on. */
+  /**
+   * Name of a predictor, or `auto`: the best by cross-validation on the samples it is fitted on. With `heldOut` these are not those
+   * that judge it; without, its score is a little too good, as other folds of the same samples chose it.
+   */
   readonly predictor: string;
   /** Name of an encoding, or `auto`: chosen with the predictor. */
   readonly encoding?: string;
-  /** Samples put aside to judge it on. */
-  readonly heldOut: number;
+  /**
+   * Samples put aside to judge it on. Default: none; it is fitted on all samples and judged by cross-validation, up to
+   * `MOST_TO_CROSS_VALIDATE` samples, above which 50 are put aside.
+   */
+  readonly heldOut?: number;
   readonly seed: number;
   readonly signal?: AbortSignal;
   readonly logger?: Logger;
@@ -100,16 +122,61 @@ export interface FittedAccuracy {
   readonly predictor: AccuracyPredictor;
   readonly encoding: string;
   readonly score: PredictorScore;
-  /** Of the samples put aside; fractions. */
-  readonly points: readonly { readonly predictedTop1: number; readonly measuredTop1: number }[];
+  readonly standardErrors: ScoreStandardErrors;
+  /** What judged it: predictions of each sample by a fit without it, or of samples put aside. */
+  readonly judgedBy: 'cross-validation' | 'held-out';
+  /** Samples that the predictor was fitted on. */
+  readonly fittedOn: number;
+  /** Root mean square standard error of the measured accuracies, in points: no predictor can seem to be closer. */
+  readonly samplesStandardError: number;
+  /** What judged it; fractions. */
+  readonly points: readonly JudgedPrediction[];
   /** What was compared, best first; empty where nothing was. */
   readonly compared: readonly JudgedCandidate[];
   readonly file: string;
 }
 
+/** With more samples fitting several times takes long, and 50 put aside are few of them. */
+export const MOST_TO_CROSS_VALIDATE = 300;
+const HELD_OUT = 50;
+const FOLDS = 5;
+
+interface Judged {
+  readonly predictor: AccuracyPredictor;
+  readonly points: readonly JudgedPrediction[];
+  readonly fittedOn: number;
+}
+
+const judgedPoints = (
+  samples: readonly { readonly top1: number }[],
+  predicted: readonly number[],
+): JudgedPrediction[] => samples.map(({ top1 }, i) => ({ predictedTop1: predicted[i]!, measuredTop1: top1 }));
+
+async function fitOnAll(
+  definition: PredictorDefinition,
+  records: readonly AccuracyRecord[],
+  context: FitContext,
+): Promise<Judged> {
+  const predicted = await predictOutOfFold(definition, records, FOLDS, context);
+  const predictor = await definition.fit(records, context);
+  return { predictor, points: judgedPoints(records, predicted), fittedOn: records.length };
+}
+
+async function fitOnOthers(
+  definition: PredictorDefinition,
+  records: readonly AccuracyRecord[],
+  heldOut: number,
+  context: FitContext,
+): Promise<Judged> {
+  const fitted = await fitAndEvaluate(definition, records, heldOut, context);
+  const { predictor, training, heldOut: test } = fitted;
+  const predicted = await accuracyFunction(predictor)(test.map(({ architecture }) => architecture));
+  return { predictor, points: judgedPoints(test, predicted), fittedOn: training.length };
+}
+
 /** Fits on the run's measured accuracies and saves the predictor there. Throws UserError where there are too few. */
 export async function fitAccuracy(request: FitRequest): Promise<FittedAccuracy> {
-  const { run, engine, predictor: name, encoding = 'one-hot', heldOut, seed, signal, target, loss } = request;
+  const { run, engine, predictor: name, encoding = 'one-hot', seed, signal, target, loss } = request;
   const { logger = silentLogger } = request;
   const { space, folder, weightsSha256 } = run;
   const { accuracies, accuracyPredictor: file } = runFiles(folder);
@@ -130,21 +197,45 @@ export async function fitAccuracy(request: FitRequest): Promise<FittedAccuracy> 
     ...(target === undefined ? {} : { target }),
     ...(loss === undefined ? {} : { loss }),
   };
-  // Compared on what the predictor will be fitted on, so that the samples put aside judge an unseen choice.
-  const { training } = splitHeldOut(records, heldOut, seed);
+  const heldOut = request.heldOut ?? (records.length > MOST_TO_CROSS_VALIDATE ? HELD_OUT : undefined);
+  if (heldOut === undefined && records.length > 0 && records.length < FOLDS) {
+    throw new UserError(
+      `Cannot fit a predictor on ${accuracies}: at least ${FOLDS} accuracies are wanted: it has ${records.length}; measure more with "ofa accuracy sample"`,
+    );
+  }
+  // Compared on what the predictor will be fitted on, so that samples put aside judge an unseen choice.
+  const training = heldOut === undefined ? records : splitHeldOut(records, heldOut, seed).training;
   const options = { encoders, logger, ...(definitions === undefined ? {} : { definitions }) };
   const chosen = await choosePredictor(training, context, options);
-  if (training.every(({ top1 }) => top1 === training[0]!.top1)) {
+  const flat = training.every(({ top1 }) => top1 === training[0]!.top1);
+  if (flat) {
     logger.warn(
       `All ${training.length} accuracies are equal: every architecture is predicted to have ${training[0]!.top1}`,
     );
   }
   const own = { ...context, encoder: encoders.get(chosen.encoding)! };
-  const { predictor, score, heldOut: test } = await fitAndEvaluate(chosen.definition, records, heldOut, own);
-  const predicted = await accuracyFunction(predictor)(test.map(({ architecture }) => architecture));
+  const { predictor, points, fittedOn } = await (heldOut === undefined
+    ? fitOnAll(chosen.definition, records, own)
+    : fitOnOthers(chosen.definition, records, heldOut, own));
   await savePredictor(file, predictor, space, chosen.encoding);
-  const points = test.map(({ top1 }, i) => ({ predictedTop1: predicted[i]!, measuredTop1: top1 }));
-  return { predictor, encoding: chosen.encoding, score, points, compared: chosen.scores, file };
+  const score = scorePredictions(
+    points.map(({ predictedTop1 }) => predictedTop1),
+    points.map(({ measuredTop1 }) => measuredTop1),
+  );
+  for (const doubt of [spreadDoubt(records), tauDoubt(score.kendallTau, score.n, records)])
+    if (doubt !== undefined && !flat) logger.warn(doubt);
+  return {
+    predictor,
+    encoding: chosen.encoding,
+    score,
+    standardErrors: scoreStandardErrors(points),
+    judgedBy: heldOut === undefined ? 'cross-validation' : 'held-out',
+    fittedOn,
+    samplesStandardError: 100 * accuracySpread(records).standardError,
+    points,
+    compared: chosen.scores,
+    file,
+  };
 }
 
 /** The run's fitted predictor. Throws UserError where there is none. */

@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { accuracyLineSchema } from '../../src/accuracy/dataset.js';
+import { fractionStandardError } from '../../src/util/standardError.js';
 import { measuredTableSchema, writeTable } from '../../src/latency/table.js';
 import { toFile } from '../../src/space/architecture.js';
 import { blockCosts, networkCosts } from '../../src/space/costs.js';
@@ -115,9 +118,17 @@ describe('--json prints one document', () => {
     const evaluate = ['eval', '--supernet', run, '--arch', 'smallest', '--calibration-images', '16'];
     const score = await json([...evaluate, '--split', 'test']);
     expect(score).toMatchObject({ split: 'test', calibrated: true, count: 20 });
+    const top1 = score['top1'] as number;
+    const binomial = Math.sqrt((top1 * (1 - top1)) / 20);
+    expect(score['top1StandardError']).toBeCloseTo(Math.max(binomial, 1 / 42), 12);
 
     const sample = ['accuracy', 'sample', '--supernet', run, '--count', '3', '--calibration-images', '16'];
-    expect(await json(sample)).toMatchObject({ count: 3 });
+    expect(await json(sample)).toMatchObject({ count: 3, split: 'validation', images: 20 });
+    const [line] = readFileSync(join(run, 'accuracy.jsonl'), 'utf8').split('\n');
+    const { top1: own, count, top1StandardError } = accuracyLineSchema.parse(JSON.parse(line!));
+    expect(top1StandardError).toBe(fractionStandardError(own, count));
+    // Untrained networks on 20 images: nothing but noise, and said to be.
+    expect((await ofa(sample)).stderr).toContain('which is better is mostly chance');
 
     const onnx = path('smallest.onnx');
     const exported = await json(['export', '--supernet', run, '--arch', 'smallest', '--out', onnx]);

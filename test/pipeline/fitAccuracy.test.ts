@@ -3,10 +3,20 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readAccuracies } from '../../src/accuracy/dataset.js';
+import { createEncoder } from '../../src/accuracy/encoding.js';
+import { scorePredictions } from '../../src/accuracy/evaluate.js';
+import { ridgePredictor } from '../../src/accuracy/predictors/ridge.js';
+import { createRandom } from '../../src/util/random.js';
 import { accuracyFunction } from '../../src/accuracy/predictor.js';
 import { distinctArchitectures } from '../../src/accuracy/sampling.js';
 import { createOnnxRuntimeEngine } from '../../src/engine/onnxruntime/engine.js';
-import { fitAccuracy, openAccuracyPredictor, type FitRequest } from '../../src/pipeline/accuracy.js';
+import {
+  fitAccuracy,
+  MOST_TO_CROSS_VALIDATE,
+  openAccuracyPredictor,
+  type FitRequest,
+} from '../../src/pipeline/accuracy.js';
 import { runFiles, type SupernetRun } from '../../src/pipeline/run.js';
 import { toFile, type Architecture } from '../../src/space/architecture.js';
 import { UserError } from '../../src/util/errors.js';
@@ -26,7 +36,7 @@ afterAll(() => rm(folder, { recursive: true }));
 const additive = ({ ks, imageSize }: Architecture): number =>
   0.5 + 0.01 * (imageSize - 20) + 0.02 * ks.reduce((sum, k) => sum + k - 3, 0);
 
-async function write(count: number, top1: (arch: Architecture) => number): Promise<void> {
+async function write(count: number, top1: (arch: Architecture) => number, images = 100): Promise<void> {
   const list = distinctArchitectures(space.genes, 0);
   const lines = Array.from({ length: count }, () => {
     const { architecture } = list.next().value!;
@@ -37,7 +47,7 @@ async function write(count: number, top1: (arch: Architecture) => number): Promi
       top1: top1(architecture),
       top5: 1,
       loss: 0.1,
-      count: 100,
+      count: images,
       seed: 0,
       weightsSha256: 'w',
     })}\n`;
@@ -73,6 +83,62 @@ describe('fitAccuracy', () => {
     const measured = async (more: Partial<FitRequest>): Promise<number[]> =>
       (await fitAccuracy(request(more))).points.map(({ measuredTop1 }) => measuredTop1);
     expect(await measured({ encoding: 'auto' })).toEqual(await measured({}));
+  });
+
+  it('fits on all samples unless some are put aside, and judges each by a fit without it', async () => {
+    await write(40, additive);
+    const { heldOut: _heldOut, ...whole } = request();
+    const all = await fitAccuracy(whole);
+    expect(all).toMatchObject({ judgedBy: 'cross-validation', fittedOn: 40, score: { n: 40 } });
+    const records = await readAccuracies(runFiles(folder).accuracies, space);
+    expect(all.points.map(({ measuredTop1 }) => measuredTop1)).toEqual(records.map(({ top1 }) => top1));
+    // What is saved was fitted on all of them; what judges each was not.
+    const encoder = createEncoder('one-hot', space);
+    const fitted = await ridgePredictor.fit(records, { encoder, engine, seed: 0 });
+    const archs = records.map(({ architecture }) => architecture);
+    const own = await accuracyFunction(all.predictor)(archs);
+    expect([...own]).toEqual([...(await accuracyFunction(fitted)(archs))]);
+    const seen = scorePredictions(
+      [...own],
+      records.map(({ top1 }) => top1),
+    );
+    expect(all.score.rmse).toBeGreaterThan(seen.rmse);
+    const aside = await fitAccuracy(request());
+    expect(aside).toMatchObject({ judgedBy: 'held-out', fittedOn: 20, score: { n: 20 } });
+    await write(MOST_TO_CROSS_VALIDATE + 1, additive);
+    const many = await fitAccuracy(whole);
+    expect(many).toMatchObject({
+      judgedBy: 'held-out',
+      fittedOn: MOST_TO_CROSS_VALIDATE - 49,
+      score: { n: 50 },
+    });
+    await write(4, additive);
+    await expect(fitAccuracy(whole)).rejects.toThrow('at least 5 accuracies are wanted: it has 4');
+  });
+
+  it('says how far its figures reach, and warns where accuracies are noise', async () => {
+    const warnings: string[] = [];
+    const logger = { ...silentLogger, warn: (message: string) => void warnings.push(message) };
+    const { heldOut: _heldOut, ...whole } = request({ logger });
+    // As 100 images leave networks that are all equally good.
+    const noise = (arch: Architecture): number => {
+      const random = createRandom('noise', JSON.stringify(arch));
+      return (
+        Array.from({ length: 100 }, () => Number(random.float() < 0.55)).reduce((a, b) => a + b, 0) / 100
+      );
+    };
+    await write(60, noise);
+    const { score, standardErrors, samplesStandardError } = await fitAccuracy(whole);
+    expect(Math.abs(score.kendallTau)).toBeLessThan(3 * standardErrors.kendallTau);
+    expect(samplesStandardError).toBeCloseTo(5, 0);
+    expect(warnings).toHaveLength(2);
+    expect(warnings[0]).toMatch(/60 networks .* on 100 validation images: which is better is mostly chance/);
+    expect(warnings[1]).toMatch(/cannot be told from chance/);
+    for (const warning of warnings) expect(warning).toContain('--validation-share');
+    warnings.length = 0;
+    await write(60, additive, 5000);
+    await fitAccuracy(whole);
+    expect(warnings).toEqual([]);
   });
 
   it('says so where all accuracies are equal, and predicts that', async () => {

@@ -36,7 +36,7 @@ interface FitOptions {
   readonly encoding: string;
   readonly target: TargetScale;
   readonly loss: Loss;
-  readonly heldOut: number;
+  readonly heldOut?: number;
   readonly seed: number;
 }
 
@@ -60,35 +60,45 @@ export const accuracy: Register = (program, context) => {
     .addOption(seedOption())
     .addHelpText('after', '\nExample: ofa accuracy sample --supernet runs/digits --count 250')
     .action(async (options: SampleOptions, self: Command) => {
-      const [{ sampleRunAccuracies }, { runFiles }, { withRun }] = await Promise.all([
-        import('../../pipeline/accuracy.js'),
-        import('../../pipeline/run.js'),
-        import('../../pipeline/withRun.js'),
-      ]);
+      const [{ sampleRunAccuracies }, { runFiles }, { withRun }, { accuracySpread, spreadDoubt }] =
+        await Promise.all([
+          import('../../pipeline/accuracy.js'),
+          import('../../pipeline/run.js'),
+          import('../../pipeline/withRun.js'),
+          import('../../accuracy/reliability.js'),
+        ]);
       const logger = await context.logger();
       await withRun(options.supernet, { ...options, logger }, async ({ run, evaluator, runtime, loader }) => {
         const { count, seed } = options;
         const { signal } = context;
         const records = await sampleRunAccuracies({ run, evaluator, runtime, count, seed, logger, signal });
+        const doubt = spreadDoubt(records);
+        if (doubt !== undefined) logger.warn(doubt);
         const top1 = records.map((record) => record.top1);
+        const { standardError, spread, images, split } = accuracySpread(records);
         const document = {
           file: runFiles(run.folder).accuracies,
           count: records.length,
           lowestTop1: Math.min(...top1),
           highestTop1: Math.max(...top1),
+          top1StandardError: standardError,
+          spread,
+          split,
+          images,
           skippedImages: loader.skipped,
         };
         context.result(
           self,
           document,
           () =>
-            `${document.count} subnets, top-1 ${percent(document.lowestTop1)} to ${percent(document.highestTop1)}, in ${document.file}\n${skippedLine(loader.skipped)}`,
+            `${document.count} subnets, top-1 ${percent(document.lowestTop1)} to ${percent(document.highestTop1)} ` +
+            `(± ${(100 * standardError).toFixed(2)} on ${images} ${split} images), in ${document.file}\n${skippedLine(loader.skipped)}`,
         );
       });
     });
   command
     .command('fit')
-    .description('fit an accuracy predictor and judge it on subnets put aside')
+    .description('fit an accuracy predictor and judge it on subnets that it was not fitted on')
     .requiredOption('--supernet <run>', 'folder of a run')
     .option('--predictor <name>', 'a predictor, or "auto" for the best by cross-validation', 'gp')
     .option('--encoding <name>', 'how architectures become numbers, or "auto"', 'combined')
@@ -102,7 +112,11 @@ export const accuracy: Register = (program, context) => {
         .choices(['squared', 'hinge', 'logistic'])
         .default('squared'),
     )
-    .option('--held-out <n>', 'subnets put aside', integer('held-out', 1), 50)
+    .option(
+      '--held-out <n>',
+      'subnets put aside to judge it on (default: none up to 300, which are all fitted on and judge by cross-validation; else 50)',
+      integer('held-out', 1),
+    )
     .addOption(seedOption())
     .addHelpText('after', '\nExample: ofa accuracy fit --supernet runs/digits')
     .action(async (options: FitOptions, self: Command) => {
@@ -113,22 +127,28 @@ export const accuracy: Register = (program, context) => {
       ]);
       const run = await openRun(options.supernet);
       await withRuntime({}, async (runtime) => {
-        const { predictor, encoding, score, compared, file } = await fitAccuracy({
+        const fitted = await fitAccuracy({
           ...options,
           run,
           engine: runtime.inference,
           signal: context.signal,
           logger: await context.logger(),
         });
+        const { predictor, encoding, score, standardErrors, compared, file } = fitted;
         await predictor.dispose();
         const document = {
           predictor: predictor.name,
           encoding,
           file,
           rmse: score.rmse,
+          rmseStandardError: standardErrors.rmse,
           kendallTau: score.kendallTau,
+          kendallTauStandardError: standardErrors.kendallTau,
           spearman: score.spearman,
           heldOut: score.n,
+          judgedBy: fitted.judgedBy,
+          fittedOn: fitted.fittedOn,
+          samplesStandardError: fitted.samplesStandardError,
           compared: compared.map(({ definition, encoding: own, score: { rmse, kendallTau, n } }) => ({
             predictor: definition.name,
             encoding: own,
@@ -137,20 +157,28 @@ export const accuracy: Register = (program, context) => {
             n,
           })),
         };
-        context.result(self, document, () =>
-          formatRows(
-            ['predictor', 'encoding', 'RMSE (points)', 'Kendall tau', 'Spearman', 'held out'],
-            [
+        const judged =
+          fitted.judgedBy === 'cross-validation'
+            ? `Judged by cross-validation on all ${score.n} subnets, each predicted by a fit without it; fitted on all.`
+            : `Judged on ${score.n} subnets put aside, fitted on ${fitted.fittedOn} others.`;
+        context.result(
+          self,
+          document,
+          () =>
+            formatRows(
+              ['predictor', 'encoding', 'RMSE (points)', 'Kendall tau', 'Spearman', 'judged on'],
               [
-                predictor.name,
-                encoding,
-                score.rmse.toFixed(3),
-                score.kendallTau.toFixed(3),
-                score.spearman.toFixed(3),
-                score.n,
+                [
+                  predictor.name,
+                  encoding,
+                  `${score.rmse.toFixed(3)} ± ${standardErrors.rmse.toFixed(3)}`,
+                  `${score.kendallTau.toFixed(3)} ± ${standardErrors.kendallTau.toFixed(3)}`,
+                  score.spearman.toFixed(3),
+                  score.n,
+                ],
               ],
-            ],
-          ),
+            ) +
+            `${judged} The accuracies themselves have a standard error of ${fitted.samplesStandardError.toFixed(3)} points.\n`,
         );
       });
     });

@@ -5,6 +5,7 @@ import {
   ARCHITECTURE_WORDS,
   calibrationImagesOption,
   engineOption,
+  measuredPercent,
   onCorruptOption,
   percent,
   providerOption,
@@ -46,12 +47,14 @@ export const evaluate: Register = (program, context) => {
     .addOption(onCorruptOption('as in training, fail with --data'))
     .addHelpText('after', '\nExample: ofa eval --supernet runs/digits --arch smallest --split test')
     .action(async (options: EvalOptions, self: Command) => {
-      const [{ openRun }, { withRun }, { openArchitecture }, { toFile }] = await Promise.all([
-        import('../../pipeline/run.js'),
-        import('../../pipeline/withRun.js'),
-        import('../../export/openArchitecture.js'),
-        import('../../space/architecture.js'),
-      ]);
+      const [{ openRun }, { withRun }, { openArchitecture }, { toFile }, { fractionStandardError }] =
+        await Promise.all([
+          import('../../pipeline/run.js'),
+          import('../../pipeline/withRun.js'),
+          import('../../export/openArchitecture.js'),
+          import('../../space/architecture.js'),
+          import('../../util/standardError.js'),
+        ]);
       const run = await openRun(options.supernet);
       const arch = await openArchitecture(options.arch, run.space);
       const logger = await context.logger();
@@ -63,13 +66,14 @@ export const evaluate: Register = (program, context) => {
           split: options.split,
           calibrated: options.calibrate,
           ...score,
+          top1StandardError: fractionStandardError(score.top1, score.count),
           skippedImages: loader.skipped,
         };
         context.result(
           self,
           document,
           () =>
-            `top-1 ${percent(score.top1)}, top-5 ${percent(score.top5)}, loss ${score.loss.toFixed(4)} on ${score.count} images (${options.split})\n${skippedLine(loader.skipped)}`,
+            `top-1 ${measuredPercent(score.top1, score.count)}, top-5 ${percent(score.top5)}, loss ${score.loss.toFixed(4)} on ${score.count} images (${options.split})\n${skippedLine(loader.skipped)}`,
         );
       });
     });
