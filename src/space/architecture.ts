@@ -1,5 +1,6 @@
 /** Architectures: which subnet of a search space. The file form is the one the reference's own tools use. */
 import { z } from 'zod';
+import { boundedList } from '../util/bounded.js';
 
 /**
  * One subnet. `ks` and `e` hold one value per block position of the full-depth network, also for positions that `d`
@@ -14,16 +15,20 @@ export interface Architecture {
   readonly w?: readonly number[];
 }
 
+/** No space has as many positions. */
+const MOST_VALUES = 4096;
+const values = <T extends z.ZodType<number>>(value: T) => boundedList(z.array(value), MOST_VALUES);
+
 /**
  * `{"image_size":160,"ks":[...],"e":[...],"d":[...]}`; `wid` and other keys of the reference's files are let pass, and so
  * are the zeros that its `feature2arch` writes for blocks beyond a stage's depth (`arch_encoder.py`).
  */
 export const architectureFileSchema = z.looseObject({
   image_size: z.number().int().positive(),
-  ks: z.array(z.number().int().nonnegative()).default([]),
-  e: z.array(z.number().nonnegative()),
-  d: z.array(z.number().int().nonnegative()),
-  w: z.array(z.number().int().nonnegative()).optional(),
+  ks: values(z.number().int().nonnegative()).default([]),
+  e: values(z.number().nonnegative()),
+  d: values(z.number().int().nonnegative()),
+  w: values(z.number().int().nonnegative()).optional(),
 });
 export type ArchitectureFile = z.infer<typeof architectureFileSchema>;
 

@@ -8,9 +8,6 @@ export const SIZE_KEYS = ['image_size', 'r', 'resolution', 'imageSize', 'img_siz
 
 const LISTS = ['d', 'ks', 'e', 'w'] as const;
 
-/** No space has as many positions: what is longer is not read. */
-const MOST_VALUES = 65_536;
-
 /** The object with all forms resolved, to be validated. Throws UserError naming the keys that contradict each other. */
 export function resolveForms(
   content: Readonly<Record<string, unknown>>,
@@ -24,13 +21,6 @@ export function resolveForms(
   for (const list of LISTS) {
     const own = genes.filter((gene) => gene.list === list);
     result[list] = spread(list, result[list], own);
-  }
-  for (const list of LISTS) {
-    const { length } = Array.isArray(result[list]) ? (result[list] as unknown[]) : [];
-    if (length > MOST_VALUES)
-      throw new UserError(
-        `Cannot use ${where} at "${list}": at most ${MOST_VALUES} values are wanted: there are ${length}`,
-      );
   }
   completeDepths(result, genes);
   for (const list of ['ks', 'e'] as const) placeActive(result, list, genes);
@@ -88,8 +78,10 @@ function spread(list: (typeof LISTS)[number], value: unknown, own: readonly Gene
  */
 function completeDepths(result: Record<string, unknown>, genes: readonly Gene[]): void {
   if (!Array.isArray(result['d'])) return;
-  const depths: unknown[] = [...(result['d'] as readonly unknown[])];
   const own = genes.filter(({ list }) => list === 'd');
+  const given: readonly unknown[] = result['d'];
+  if (given.length > own.length) return;
+  const depths = [...given];
   const missing = own.slice(depths.length);
   if (depths.length > 0 && missing.every(({ choices }) => choices.length === 1))
     for (const { choices } of missing) depths.push(choices[0]!);

@@ -8,6 +8,7 @@ import type { SpaceParameters } from './family.js';
 import { geneLabel, geneValue, isActive, type Gene } from './gene.js';
 import type { Network } from './network.js';
 import { onlyGenes, staticNetwork } from './only.js';
+import { boundedList } from '../util/bounded.js';
 import { nameSchema } from '../util/names.js';
 
 const positive = z.number().int().positive();
@@ -18,10 +19,10 @@ export const spaceFileSchema = z.strictObject({
   name: nameSchema,
   description: z.string(),
   family: z.string(),
-  inputChannels: positive,
-  imageSizes: z.array(positive).nonempty(),
-  classes: positive,
-  width: z.number().positive(),
+  inputChannels: positive.max(1024),
+  imageSizes: boundedList(z.array(positive.max(4096)).nonempty(), 200),
+  classes: positive.max(1_000_000),
+  width: z.number().positive().max(64),
   dropout: z.number().min(0).max(0.99),
   batchNorm: z.strictObject({ epsilon: z.number().positive(), momentum: z.number().min(0).max(1) }),
   network: z.unknown(),
@@ -112,7 +113,10 @@ export function createSpace(
     where,
   );
   const family = families.get(file.family);
-  if (family === undefined) throw unknownName('family of networks', file.family, [...families.keys()]);
+  if (family === undefined) {
+    const { message } = unknownName('family of networks', file.family, [...families.keys()]);
+    throw new UserError(`Cannot use ${where} at "family": ${message}`);
+  }
   const definition = validate(file.network, family.schema, `${where}, key "network"`);
   const parameters: SpaceParameters = file;
   const allGenes: Gene[] = [

@@ -4,13 +4,17 @@
  * float32 on reading. Little-endian hosts only, as are the runtimes.
  */
 import { z } from 'zod';
+import { boundedList } from '../util/bounded.js';
 import { UserError } from '../util/errors.js';
 import { readBytes, writeAtomic } from '../util/files.js';
 import { formatShape, sizeOf, type Tensor } from '../util/tensor.js';
 import { duplicateKey } from './jsonKeys.js';
 
 /** Limit of the reference implementation: guards against reading a foreign file as a length. */
-const LONGEST_HEADER = 100_000_000;
+const LONGEST_HEADER = 2 ** 24;
+const LONGEST_NAME = 1000;
+/** More than any tensor of a network has. */
+const MOST_DIMENSIONS = 16;
 const ALIGNMENT = 8;
 const METADATA = '__metadata__';
 
@@ -96,8 +100,8 @@ export function encodeSafetensors(
 const integer = z.number().int().nonnegative();
 const tensorInfo = z.strictObject({
   dtype: z.string(),
-  shape: z.array(integer),
-  data_offsets: z.tuple([integer, integer]),
+  shape: boundedList(z.array(integer), MOST_DIMENSIONS),
+  data_offsets: boundedList(z.tuple([integer, integer]), 2),
 });
 
 interface Entry {
@@ -200,7 +204,11 @@ function isTextMap(value: unknown): value is Record<string, string> {
   return Object.values(value).every((text) => typeof text === 'string');
 }
 
-function parseEntry(name: string, value: unknown, fail: (wanted: string, current: string) => never): Entry {
+function parseEntry(given: string, value: unknown, fail: (wanted: string, current: string) => never): Entry {
+  const name =
+    given.length > LONGEST_NAME
+      ? fail(`names of tensors have at most ${LONGEST_NAME} characters`, `one has ${given.length}`)
+      : given;
   const parsed = tensorInfo.safeParse(value);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;

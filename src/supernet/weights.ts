@@ -4,8 +4,9 @@ import { networkParameters, type ParameterSpec } from '../space/parameters.js';
 import type { Architecture } from '../space/architecture.js';
 import type { Network } from '../space/network.js';
 import { staticNetwork } from '../space/only.js';
+import { UserError } from '../util/errors.js';
 import { createRandom, type Random } from '../util/random.js';
-import { formatShape, tensor, type Tensor } from '../util/tensor.js';
+import { formatShape, sizeOf, tensor, type Tensor } from '../util/tensor.js';
 
 /** Stored tensors by full name (`stage2.block1.depthwise.weight`). */
 export type SupernetWeights = Map<string, Tensor>;
@@ -77,11 +78,19 @@ export function initialiseNetwork(network: Network, seed: number | string): Supe
   return initialised(networkParameters(staticNetwork(network), 'used'), classifierWeight(network), seed);
 }
 
+/** 8 GiB of float32: training takes several times as much. */
+const MOST_VALUES = 2 ** 31;
+
 function initialised(
   parameters: readonly ParameterSpec[],
   classifier: string | undefined,
   seed: number | string,
 ): SupernetWeights {
+  const values = parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  if (values > MOST_VALUES)
+    throw new UserError(
+      `Cannot make the weights of this space: at most ${MOST_VALUES} values are wanted: there are ${values}`,
+    );
   const weights: SupernetWeights = new Map();
   for (const parameter of parameters) {
     const { name, shape } = parameter;

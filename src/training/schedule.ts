@@ -6,9 +6,17 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import type { GeneLimits } from '../space/limits.js';
-import { unknownName } from '../util/errors.js';
+import { boundedList } from '../util/bounded.js';
+import { unknownName, UserError } from '../util/errors.js';
 import { readJson } from '../util/files.js';
 import { schedules } from './schedules/index.js';
+
+/** Trainings have hundreds. */
+const MOST_EPOCHS = 1e6;
+/** Of rates and weights of losses. */
+const LARGEST_FACTOR = 1e6;
+/** Above it a count of steps is no whole number any more. */
+const MOST_STEPS = 1e12;
 
 const fraction = z.number().min(0).max(1);
 /** All of a dimension's choices, or its n largest. */
@@ -16,14 +24,14 @@ const choices = z.union([z.literal('all'), z.number().int().positive()]);
 
 export const phaseSchema = z.strictObject({
   name: z.string().min(1),
-  epochs: z.number().positive(),
-  warmupEpochs: z.number().nonnegative().default(0),
+  epochs: z.number().positive().max(MOST_EPOCHS),
+  warmupEpochs: z.number().nonnegative().max(MOST_EPOCHS).default(0),
   /** Peak, for a batch of 64 images; scaled linearly with the batch size. Falls to 0 along a cosine. */
-  learningRate: z.number().positive(),
+  learningRate: z.number().positive().max(LARGEST_FACTOR),
   /** Where the linear warm-up starts; for a batch of 64. */
-  warmupLearningRate: z.number().nonnegative().default(0),
+  warmupLearningRate: z.number().nonnegative().max(LARGEST_FACTOR).default(0),
   /** The subnets of one step, in order; their gradients are summed. */
-  subnets: z.array(z.enum(['largest', 'smallest', 'random'])).nonempty(),
+  subnets: boundedList(z.array(z.enum(['largest', 'smallest', 'random'])).nonempty(), 256),
   /** What `random` and `smallest` choose from; dimensions that are not named have all their choices. */
   choices: z.partialRecord(z.enum(['imageSize', 'ks', 'e', 'd', 'w']), choices).default({}),
   /**
@@ -34,8 +42,8 @@ export const phaseSchema = z.strictObject({
   distillation: z
     .strictObject({
       teacher: z.enum(['none', 'largest', 'in-place']),
-      weight: z.number().nonnegative().default(1),
-      labelWeight: z.number().nonnegative().default(1),
+      weight: z.number().nonnegative().max(LARGEST_FACTOR).default(1),
+      labelWeight: z.number().nonnegative().max(LARGEST_FACTOR).default(1),
     })
     .prefault({ teacher: 'none' }),
   /** Sorts hidden channels by importance before the first step (OFA, section 3.3); the n-th phase that does so is stage n. */
@@ -48,11 +56,11 @@ export const scheduleSchema = z
     format: z.literal('ofakit.schedule/1'),
     name: z.string().min(1),
     description: z.string(),
-    batchSize: z.number().int().positive(),
+    batchSize: z.number().int().positive().max(65_536),
     momentum: fraction,
-    weightDecay: z.number().nonnegative(),
+    weightDecay: z.number().nonnegative().max(LARGEST_FACTOR),
     labelSmoothing: fraction,
-    phases: z.array(phaseSchema).nonempty(),
+    phases: boundedList(z.array(phaseSchema).nonempty(), 256),
   })
   .refine(
     ({ phases }) => phases.every((p) => p.distillation.teacher !== 'in-place' || p.subnets[0] === 'largest'),
@@ -90,8 +98,15 @@ export interface PhasePlan {
   readonly sortStage: number | undefined;
 }
 
-/** Lays phases out one after the other; `epochsScale` stretches all of them, each has at least one step. */
-export function planSchedule({ phases }: Schedule, stepsPerEpoch: number, epochsScale = 1): PhasePlan[] {
+/**
+ * Lays phases out one after the other; `epochsScale` stretches all of them, each has at least one step. Throws UserError for
+ * more steps than can be counted.
+ */
+export function planSchedule(
+  { name, phases }: Schedule,
+  stepsPerEpoch: number,
+  epochsScale = 1,
+): PhasePlan[] {
   let start = 0;
   let sorted = 0;
   return phases.map((phase) => {
@@ -99,6 +114,10 @@ export function planSchedule({ phases }: Schedule, stepsPerEpoch: number, epochs
     const warmupSteps = Math.min(steps - 1, Math.round(phase.warmupEpochs * epochsScale * stepsPerEpoch));
     const plan = { phase, start, steps, warmupSteps, sortStage: phase.sortChannels ? sorted++ : undefined };
     start += steps;
+    if (!(start <= MOST_STEPS))
+      throw new UserError(
+        `Cannot plan schedule "${name}": at most ${MOST_STEPS} steps are wanted: by the end of phase "${phase.name}" there are ${start}`,
+      );
     return plan;
   });
 }

@@ -27,5 +27,6 @@ export class InterruptedError extends Error {
 /** A name that no registry entry has; lists those that exist. */
 export function unknownName(kind: string, name: string, known: readonly string[]): UserError {
   const list = known.length === 0 ? 'there are none' : `known are ${[...known].sort().join(', ')}`;
-  return new UserError(`Unknown ${kind} "${name}": ${list}`);
+  const shown = name.length > 200 ? `${name.slice(0, 200)}...` : name;
+  return new UserError(`Unknown ${kind} "${shown}": ${list}`);
 }

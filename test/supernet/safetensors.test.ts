@@ -194,6 +194,12 @@ describe('files that are not right', () => {
       'the tensors have 4 bytes: the file has 3 of them; it is truncated',
     ],
     ['data too long', file(one, [0, 0, 0, 0, 0]), 'the tensors have 4 bytes: 1 more follow'],
+    [
+      'a shape of millions',
+      file({ a: { dtype: 'F32', shape: new Array(3e6).fill('x'), data_offsets: [0, 4] } }),
+      'at most 16 entries are wanted: there are 3000000',
+    ],
+    ['a long name', file({ ['n'.repeat(1001)]: f32([1], 0, 4) }), 'at most 1000 characters: one has 1001'],
     ['metadata of numbers', file({ __metadata__: { a: 1 } }), '"__metadata__" must map names to texts'],
   ];
   it.each(cases)('%s', (_, bytes, message) => {

@@ -11,6 +11,7 @@ import {
 } from '../../src/training/schedule.js';
 import { schedules } from '../../src/training/schedules/index.js';
 import { UserError } from '../../src/util/errors.js';
+import { parseJson } from '../../src/util/files.js';
 import { tinySchedule } from './support/runs.js';
 
 const phase = { name: 'p', epochs: 10, learningRate: 0.4, subnets: ['random'] } as const;
@@ -140,5 +141,37 @@ describe('learningRateAt', () => {
 
   it('scales with the batch size', () => {
     for (const step of [0, 5, 20]) expect(rate(step, plan, 16)).toBeCloseTo(rate(step) / 4, 12);
+  });
+});
+
+describe('absurd schedules', () => {
+  const absurd: readonly (readonly [string, string, RegExp])[] = [
+    ['epochs', '1e400', /phases\.0\.epochs/],
+    ['epochs', '1e300', /phases\.0\.epochs/],
+    ['warmupEpochs', '1e400', /phases\.0\.warmupEpochs/],
+    ['learningRate', '1e300', /phases\.0\.learningRate/],
+    ['subnets', JSON.stringify(Array.from({ length: 1000 }, () => 'largest')), /at most 256 entries/],
+  ];
+  it.each(absurd)('%s of %s', (key, value, message) => {
+    const phase = { name: 'a', epochs: 1, learningRate: 0.1, subnets: ['largest'], [key]: 'HERE' };
+    const text = JSON.stringify({
+      format: 'ofakit.schedule/1',
+      name: 's',
+      description: '',
+      batchSize: 8,
+      momentum: 0.9,
+      weightDecay: 0,
+      labelSmoothing: 0,
+      phases: [phase],
+    }).replace('"HERE"', value);
+    const read = () => parseJson(text, scheduleSchema, 'my/schedule.json');
+    expect(read).toThrow(UserError);
+    expect(read).toThrow('my/schedule.json');
+    expect(read).toThrow(message);
+  });
+
+  it('of more steps than can be counted', () => {
+    const long = scheduleSchema.parse({ ...schedules.get('random')!, name: 'long' });
+    expect(() => planSchedule(long, 1e9, 1e9)).toThrow(/schedule "long": at most 1000000000000 steps/);
   });
 });

@@ -10,44 +10,54 @@ import { makeDivisible, type BlockSpec, type ImageShape } from '../network.js';
 import { classifierBlock, convBlock } from './commonBlocks.js';
 import { builtBlocks, Layers } from './layers.js';
 import { mbconvBlock, type Mbconv } from './mbconvBlocks.js';
-import { activation, choices, depths, kernels } from './schemas.js';
+import {
+  activation,
+  channels,
+  choices,
+  depths,
+  kernel,
+  kernels,
+  ratio,
+  stageStride,
+  stagesOf,
+  stride,
+} from './schemas.js';
 
 const schema = z.strictObject({
   stem: z.strictObject({
-    width: z.number().int().positive(),
-    kernel: z.number().int(),
-    stride: z.number().int(),
+    width: channels,
+    kernel,
+    stride,
     activation,
   }),
   /** Fixed block after the stem, without genes; its shortcut is there iff shapes allow and `residual` is set. */
   firstBlock: z
     .strictObject({
-      width: z.number().int().positive(),
-      kernel: z.number().int(),
-      stride: z.number().int(),
-      expand: z.number().positive(),
+      width: channels,
+      kernel,
+      stride,
+      expand: ratio,
       activation,
       squeezeExcite: z.boolean(),
       residual: z.boolean(),
     })
     .optional(),
-  stages: z
-    .array(
-      z.strictObject({
-        width: z.number().int().positive(),
-        stride: z.number().int().min(1).max(2),
-        activation,
-        squeezeExcite: z.boolean(),
-        depth: depths,
-        kernel: kernels,
-        expand: choices,
-      }),
-    )
-    .nonempty(),
+  stages: stagesOf(
+    z.strictObject({
+      width: channels,
+      stride: stageStride,
+      activation,
+      squeezeExcite: z.boolean(),
+      depth: depths,
+      kernel: kernels,
+      expand: choices,
+    }),
+    ({ depth }) => Math.max(...depth),
+  ),
   /** 1x1 convolution with batch norm, global pool, then (if `mix` is given) a dense layer with activation, and the classifier. */
   head: z.strictObject({
-    expand: z.number().int().positive(),
-    mix: z.number().int().positive().optional(),
+    expand: channels,
+    mix: channels.optional(),
     activation,
   }),
   /** Smaller kernels through learned matrices; without, plain centre crops. */

@@ -15,7 +15,16 @@ import {
 } from '../network.js';
 import { classifierBlock, convBlock } from './commonBlocks.js';
 import { activationLayer, builtBlocks, chainBlock, Layers, shapeKey } from './layers.js';
-import { activation, addedDepths, choices, kernel } from './schemas.js';
+import {
+  activation,
+  addedDepths,
+  channels,
+  choices,
+  fixedBlocks,
+  kernel,
+  stageStride,
+  stagesOf,
+} from './schemas.js';
 
 const schema = z.strictObject({
   /**
@@ -23,25 +32,24 @@ const schema = z.strictObject({
    * choices of `depth` (`d[0]`): the smaller leaves the second one out.
    */
   stem: z.strictObject({
-    width: z.number().int().positive(),
+    width: channels,
     depth: addedDepths.refine((list) => list.length <= 2, 'one or two choices are wanted'),
     activation,
   }),
-  stages: z
-    .array(
-      z.strictObject({
-        width: z.number().int().positive(),
-        stride: z.number().int().min(1).max(2),
-        activation,
-        kernel,
-        /** Blocks that are always there; `depth` is added. */
-        blocks: z.number().int().positive(),
-        depth: addedDepths,
-        /** Of the middle channels to the block's output channels. */
-        expand: choices,
-      }),
-    )
-    .nonempty(),
+  stages: stagesOf(
+    z.strictObject({
+      width: channels,
+      stride: stageStride,
+      activation,
+      kernel,
+      /** Blocks that are always there; `depth` is added. */
+      blocks: fixedBlocks,
+      depth: addedDepths,
+      /** Of the middle channels to the block's output channels. */
+      expand: choices,
+    }),
+    ({ blocks, depth }) => blocks + Math.max(...depth),
+  ),
   /** Width choices of the stem's two widths and of every stage; an architecture's `w` holds indices into this list. */
   widths: choices,
 });
