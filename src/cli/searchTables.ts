@@ -37,11 +37,12 @@ export function searchText(
   files: readonly string[],
 ): string {
   const sought = [...objectives, ...constraints.map(({ quantity }) => quantity)].map(({ name }) => name);
-  const names = Object.keys(best.values).filter(
+  const all = [best, ...front].flatMap(({ values }) => Object.keys(values));
+  const names = [...new Set(all)].filter(
     (name) => name === 'accuracy' || name === 'macs' || isLatency(name) || sought.includes(name),
   );
   const cells = ({ values, architecture }: FoundSubnet): string[] => [
-    ...names.map((name) => format(name, values[name]!)),
+    ...names.map((name) => format(name, values[name])),
     JSON.stringify(toFile(architecture)),
   ];
   const shown = thinned(front);
@@ -77,7 +78,8 @@ function heading(name: string): string {
   return name === 'macs' ? 'MACs (millions)' : name;
 }
 
-function format(name: string, value: number): string {
+function format(name: string, value: number | undefined): string {
+  if (value === undefined) return '-';
   if (name === 'accuracy') return percent(value);
   if (isLatency(name)) return value.toFixed(3);
   return name === 'macs' ? (value / 1e6).toFixed(2) : `${Number(value.toPrecision(6))}`;

@@ -11,7 +11,7 @@ import type { SubnetRole } from './subnets.js';
 import { UserError } from '../util/errors.js';
 import type { ImportedTable } from './imported.js';
 import { steadyMs, usualSpeed, type UsualSpeed } from './steady.js';
-import { tableEntry, tableSpace, type MeasuredTable, type QueriedTable } from './table.js';
+import { hasEntry, tableEntry, tableSpace, type MeasuredTable, type QueriedTable } from './table.js';
 
 /** How fast the machine of a table usually was; undefined where nobody knows. */
 export function usualSpeedOf(table: QueriedTable | ImportedTable): UsualSpeed | undefined {
@@ -41,6 +41,19 @@ export function tableExamples(table: QueriedTable | ImportedTable, role: SubnetR
     architecture: fromFile(JSON.parse(key) as ArchitectureFile),
     latencyMs: geometricMean(list),
   }));
+}
+
+/** Those of them whose blocks the table has; all where it has no blocks: what predictors can be fitted and judged on. */
+export function knownExamples(
+  table: QueriedTable | ImportedTable,
+  role: SubnetRole,
+  space: SearchSpace = tableSpace(table),
+): LatencyExample[] {
+  const examples = tableExamples(table, role);
+  if (Object.keys(table.entries).length === 0) return examples;
+  return examples.filter(({ architecture }) =>
+    space.network(architecture).blocks.every(({ key }) => hasEntry(table, key, architecture.imageSize)),
+  );
 }
 
 /** Looks blocks up, at the usual speed of the machine; in networks of an image size. Throws as `tableEntry`. */
@@ -73,7 +86,7 @@ function basis(table: QueriedTable): string {
 
 /** Chooses a predictor and puts it into the table. Where nothing can be fitted, the table has none. */
 export function keepPredictor(table: MeasuredTable): void {
-  const examples = tableExamples(table, 'fit');
+  const examples = knownExamples(table, 'fit');
   delete table.predictor;
   if (examples.length === 0) return;
   try {
@@ -95,5 +108,5 @@ export function predictorOf(
     if (definition !== undefined && table.predictor.basis === basis(table))
       return restorePredictor(definition, table.predictor.state, context);
   }
-  return chooseLatencyPredictor(tableExamples(table, 'fit'), context);
+  return chooseLatencyPredictor(knownExamples(table, 'fit', context.space), context);
 }

@@ -1,17 +1,21 @@
 /** Questions to a latency table. Loads no runtime: only the table and the space that it carries. */
 import type { Architecture } from '../space/architecture.js';
+import type { Coverage, CoverageFunction } from '../space/coverage.js';
+import type { Gene } from '../space/gene.js';
 import type { Network } from '../space/network.js';
 import type { SearchSpace } from '../space/space.js';
 import { UserError } from '../util/errors.js';
 import { fitPredictor } from './crossValidation.js';
 import { lookUpBlocks } from './context.js';
-import { blockLookup, predictorOf, tableContext, tableExamples } from './fitted.js';
+import type { PredictorContext } from './context.js';
+import { missingBlocks, sumsBlocks, tableCoverage } from './coverage.js';
+import { blockLookup, knownExamples, predictorOf, tableContext } from './fitted.js';
 import type { LatencyPredictor } from './predictor.js';
 import { applicablePredictors, latencyPredictorByName } from './predictors.js';
 import type { ImportedTable } from './imported.js';
 import { readTableForQueries, sameBlocks, tableEntry, tableSpace, type QueriedTable } from './table.js';
 
-export { tableContext, tableExamples } from './fitted.js';
+export { knownExamples, tableContext, tableExamples } from './fitted.js';
 
 const WORDS_FOR_NEEDS = {
   table: ' and a table of blocks',
@@ -32,6 +36,9 @@ export interface LatencyAnswer {
 export class LatencyQuery<Table extends QueriedTable | ImportedTable = QueriedTable | ImportedTable> {
   readonly space: SearchSpace;
   readonly predictor: LatencyPredictor;
+  readonly #context: PredictorContext;
+  /** By JSON of the genes: a command searches the same space again and again. */
+  readonly #coverages = new Map<string, Coverage>();
 
   /** `method`: name of a predictor; default the best by cross-validation. Throws UserError where it cannot be fitted. */
   constructor(
@@ -39,12 +46,12 @@ export class LatencyQuery<Table extends QueriedTable | ImportedTable = QueriedTa
     method?: string,
   ) {
     this.space = tableSpace(table);
-    const context = tableContext(table, this.space);
+    const context = (this.#context = tableContext(table, this.space));
     if (method === undefined) {
       this.predictor = predictorOf(table, context);
       return;
     }
-    const examples = tableExamples(table, 'fit');
+    const examples = knownExamples(table, 'fit');
     const definition = latencyPredictorByName(method);
     if (!applicablePredictors(examples, context).includes(definition)) {
       throw new UserError(
@@ -59,6 +66,31 @@ export class LatencyQuery<Table extends QueriedTable | ImportedTable = QueriedTa
   architecture(arch: Architecture): LatencyAnswer {
     const { latencyMs, intervalMs } = this.predictor.predict(arch);
     return { latencyMs, intervalMs, method: this.predictor.name, device: this.table.device.name };
+  }
+
+  /**
+   * How many blocks of a network keep `architecture` from an answer: 0 where there is one, all of them at an image size that
+   * the table does not have. Throws RangeError for an architecture that is outside its space otherwise.
+   */
+  lacks(arch: Architecture): number {
+    const sizes = this.space.parameters.imageSizes;
+    if (!sizes.includes(arch.imageSize))
+      return this.space.network({ ...arch, imageSize: sizes[0]! }).blocks.length;
+    return sumsBlocks(this.predictor.name) ? missingBlocks(this.table, this.#context, arch) : 0;
+  }
+
+  /**
+   * Of `genes` (those of a space that `checkSpace` accepts, or some of their values) what `architecture` answers. Throws
+   * UserError where that is nothing.
+   */
+  coverage(genes: readonly Gene[]): Coverage {
+    const key = JSON.stringify(genes);
+    let coverage = this.#coverages.get(key);
+    if (coverage === undefined) {
+      coverage = tableCoverage(this.table, this.#context, this.predictor.name, genes);
+      this.#coverages.set(key, coverage);
+    }
+    return coverage;
   }
 
   /**
@@ -91,9 +123,20 @@ export class LatencyQuery<Table extends QueriedTable | ImportedTable = QueriedTa
   }
 }
 
-/** For a search: latencies in ms, in order. Throws as `LatencyQuery.architecture`. */
-export function latencyFunction(query: LatencyQuery): (archs: readonly Architecture[]) => number[] {
-  return (archs) => archs.map((arch) => query.architecture(arch).latencyMs);
+/** Of a table, for searches: they stay within its `coverage`. */
+export interface LatencyFunction {
+  /** In ms, in order; Infinity for networks of which the table lacks the image size or a block. */
+  (archs: readonly Architecture[]): number[];
+  readonly coverage: CoverageFunction;
+}
+
+/** Throws RangeError for an architecture that is outside the table's space for another reason than its image size. */
+export function latencyFunction(query: LatencyQuery): LatencyFunction {
+  const evaluate = (archs: readonly Architecture[]): number[] =>
+    archs.map((arch) =>
+      query.lacks(arch) === 0 ? query.architecture(arch).latencyMs : Number.POSITIVE_INFINITY,
+    );
+  return Object.assign(evaluate, { coverage: (genes: readonly Gene[]) => query.coverage(genes) });
 }
 
 /** Throws UserError for a missing or damaged table. */

@@ -267,6 +267,13 @@ export function measuredTable(table: LatencyTable, path = `of device "${table.de
   );
 }
 
+/** Whether `tableEntry` has an answer: to a block of a network of `imageSize`. */
+export function hasEntry(table: QueriedTable | ImportedTable, key: string, imageSize: number): boolean {
+  if (table.format === 'ofakit.latency-table/1') return Object.hasOwn(table.entries, key);
+  const entries = Object.hasOwn(table.entries, imageSize) ? table.entries[imageSize]! : {};
+  return Object.hasOwn(entries, key);
+}
+
 /**
  * A block's entry. `imageSize`: of the network that the block is in, where a table has figures of its own for each.
  * Throws UserError for a block that was not measured: never 0, never a guess.

@@ -2,7 +2,7 @@
 import { UserError } from '../util/errors.js';
 import { fitPredictor } from './crossValidation.js';
 import { evaluateLatency, type LatencyErrors } from './evaluate.js';
-import { tableContext, tableExamples } from './fitted.js';
+import { knownExamples, tableContext } from './fitted.js';
 import { agreementOfPasses, type PassesAgreement } from './passes.js';
 import type { LatencyPredictor } from './predictor.js';
 import { applicablePredictors } from './predictors.js';
@@ -27,7 +27,7 @@ export interface LatencyValidation {
  * Predicted against measured on the subnets that no predictor has seen. Throws UserError where there are none.
  */
 export function validateTable(table: LatencyTable): LatencyValidation {
-  const checks = tableExamples(table, 'check');
+  const checks = knownExamples(table, 'check');
   if (checks.length === 0 && table.format === 'ofakit.imported-latency-table/1') {
     throw new UserError(
       `Cannot validate the latency table of device "${table.device.name}": its figures were imported, without whole subnets to check with`,
@@ -49,7 +49,7 @@ export function validateTable(table: LatencyTable): LatencyValidation {
       answers.map(({ intervalMs }) => intervalMs),
     );
   };
-  const examples = tableExamples(table, 'fit');
+  const examples = knownExamples(table, 'fit');
   const context = tableContext(table, space);
   return {
     device: table.device.name,

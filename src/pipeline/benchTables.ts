@@ -8,6 +8,7 @@ import { readAccuracies } from '../accuracy/dataset.js';
 import { createEncoder } from '../accuracy/encoding.js';
 import { accuracyPredictorByName } from '../accuracy/predictors/index.js';
 import type { Engine } from '../engine/engine.js';
+import type { BatchFunction } from '../search/batch.js';
 import type { Architecture } from '../space/architecture.js';
 import { networkCosts } from '../space/costs.js';
 import { countNetworks } from '../space/enumerate.js';
@@ -58,8 +59,9 @@ export interface AccuracyTableRequest {
   readonly file: string;
   /** The part of the space that the table is of. */
   readonly within: GeneLimits;
-  /** Adds `latencyMs` to the table. */
-  readonly latencyMs?: (archs: readonly Architecture[]) => ArrayLike<number>;
+  /** Adds `latencyMs` to the table, which is then of those networks that it answers. */
+  readonly latencyMs?: Pick<BatchFunction, 'coverage'> &
+    ((archs: readonly Architecture[]) => ArrayLike<number>);
   readonly engine: Engine;
   readonly seed: number;
   readonly signal?: AbortSignal;
@@ -79,7 +81,8 @@ const MEASURED_SHARE = 0.5;
 export async function openAccuracyTable(request: AccuracyTableRequest): Promise<BenchTable> {
   const { space, file, within, latencyMs, engine, seed, signal } = request;
   const records = await readAccuracies(file, space);
-  const genes = limited(space, within);
+  const all = limited(space, within);
+  const { genes } = latencyMs?.coverage?.(all) ?? { genes: all };
   const inside = records.filter(({ architecture }) => isWithin(genes, architecture));
   const costs = (cost: 'macs' | 'params') => (archs: readonly Architecture[]) =>
     archs.map((arch) => networkCosts(space.network(arch))[cost]);
@@ -91,7 +94,8 @@ export async function openAccuracyTable(request: AccuracyTableRequest): Promise<
       architecture,
       values: { top1, ...Object.fromEntries(others.map(([name, column]) => [name, column[i]!])) },
     }));
-    return { benchmark: tabularBenchmark(space.name, genes, entries), predicted: null };
+    const known = entries.filter(({ values }) => Object.values(values).every(Number.isFinite));
+    return { benchmark: tabularBenchmark(space.name, genes, known), predicted: null };
   }
   const { benchmark, kendallTau } = await predictedTable({
     name: space.name,

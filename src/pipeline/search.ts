@@ -73,6 +73,8 @@ export interface SearchRunResult {
   readonly best: FoundSubnet;
   /** By the last objective, the best of it first. The best network alone where no front was sought. */
   readonly front: readonly FoundSubnet[];
+  /** What the devices' tables cannot answer, so that it was not searched: a line for each. */
+  readonly leftOut: readonly string[];
   /** Of `best`, where a rule chose it. */
   readonly picked?: { readonly rule: PickRule; readonly index: number };
   readonly objectives: readonly Quantity[];
@@ -109,13 +111,16 @@ async function searchKnown(
   constraints: readonly Constraint[],
   known: SearchQuantities,
 ): Promise<SearchRunResult> {
-  const { engine, pareto = false, pick, strategy, budget, seed, journal, logger, signal } = request;
+  const { engine, devices, pareto = false, pick, strategy, budget, seed } = request;
+  const { journal, logger, signal } = request;
   const space = searchedSpace(request);
   const { preferredSurrogate = 'gp' } = strategies.get(strategy ?? '') ?? {};
   const found = await searchObjectives({
     space,
     objectives,
     constraints,
+    // The one device is told of what is found. Of several those count that are sought or limited.
+    ...(devices.length === 1 && { known: known.get('latencyMs') }),
     seed,
     engine,
     regressor: predictorRegressor(accuracyPredictorByName(preferredSurrogate), oneHotEncoder(space), engine),
@@ -134,6 +139,7 @@ async function searchKnown(
   return {
     strategy: found.strategy,
     evaluated,
+    leftOut: found.leftOut,
     best: front[index]!,
     front,
     ...(pick !== undefined && { picked: { rule: pick, index } }),
@@ -245,7 +251,10 @@ async function describe(
     architecture,
     values: Object.fromEntries([
       ...objectives.map(({ name }, i) => [name, values[i]!] as const),
-      ...others.map(({ name }, i) => [name, columns[i]![row]!] as const),
+      // Infinite: the table of a device that had no part in the search does not know it.
+      ...others
+        .map(({ name }, i) => [name, columns[i]![row]!] as const)
+        .filter(([, value]) => Number.isFinite(value)),
     ]),
   }));
 }

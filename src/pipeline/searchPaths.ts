@@ -1,9 +1,10 @@
 /** Differentiable search on a run's supernet: single paths on validation images, then the most likely networks by accuracy. */
 import type { Batch } from '../data/batchSource.js';
 import type { Loader } from '../data/loader.js';
+import { coverQuantities } from '../search/covered.js';
 import { findFeasible } from '../search/feasibility.js';
 import { searchPaths, type PathSearchSettings } from '../search/paths.js';
-import { evaluateQuantity, violation, type Constraint } from '../search/quantity.js';
+import { evaluateQuantity, violation, type Constraint, type Quantity } from '../search/quantity.js';
 import type { Architecture } from '../space/architecture.js';
 import { canonical } from '../space/canonical.js';
 import type { Genotype } from '../space/genotype.js';
@@ -27,6 +28,8 @@ export interface SearchPathsRequest {
   /** Measures the finalists, their batch norm recalibrated. */
   readonly evaluator: SubnetEvaluator;
   readonly constraints: readonly Constraint[];
+  /** To be known of every network, beside what is limited. */
+  readonly known?: readonly Quantity[];
   readonly settings?: Partial<PathSearchSettings>;
   /** Images a step. */
   readonly batch: number;
@@ -50,6 +53,8 @@ export interface PathsFound {
   /** Most accurate first. */
   readonly finalists: readonly PathFinalist[];
   readonly steps: number;
+  /** What could not be searched, as a quantity cannot answer there. */
+  readonly leftOut: readonly string[];
   /** Of the policy at the end, from 0 (decided) to 1. */
   readonly uncertainty: number;
 }
@@ -59,9 +64,13 @@ export interface PathsFound {
  * images or a journal that does not fit, and the signal's reason.
  */
 export async function searchSupernetPaths(request: SearchPathsRequest): Promise<PathsFound> {
-  const { run, executor, evaluator, constraints, batch, finalists, seed, logger, signal } = request;
+  const { run, executor, evaluator, known = [], batch, finalists, seed, logger, signal } = request;
   const { space, weights } = run;
-  const anchor = await findFeasible(space.genes, constraints, seed);
+  const limited = request.constraints.map(({ quantity }) => quantity);
+  const { genes, leftOut, ...covered } = coverQuantities(space.genes, [...limited, ...known]);
+  for (const line of leftOut) logger.warn(line);
+  const constraints = [...covered.constraints, ...request.constraints];
+  const anchor = await findFeasible(genes, constraints, seed);
   const violations = async (archs: readonly Architecture[]): Promise<Float64Array> => {
     const sum = new Float64Array(archs.length);
     for (const constraint of constraints) {
@@ -83,7 +92,7 @@ export async function searchSupernetPaths(request: SearchPathsRequest): Promise<
   const steps = request.settings?.steps;
   const progress = logger.progress('Searching (differentiable, single paths)', steps ?? 0);
   const { policy, genome, history } = await searchPaths({
-    genes: space.genes,
+    genes,
     seed,
     losses,
     progress,
@@ -117,7 +126,7 @@ export async function searchSupernetPaths(request: SearchPathsRequest): Promise<
   const measured: PathFinalist[] = [];
   for (const { genotype } of likely) {
     signal?.throwIfAborted();
-    const architecture = canonical(space.genes, genome.decode(genotype));
+    const architecture = canonical(genes, genome.decode(genotype));
     const { top1 } = await evaluator.evaluate(architecture, 'validation');
     measured.push({ architecture, top1 });
     logger.info(`Finalist ${measured.length} of ${likely.length}: top-1 ${(100 * top1).toFixed(2)} %`);
@@ -127,6 +136,7 @@ export async function searchSupernetPaths(request: SearchPathsRequest): Promise<
     best: measured[0]!,
     finalists: measured,
     steps: history.length,
+    leftOut,
     uncertainty: policy.uncertainty(),
   };
 }

@@ -6,7 +6,7 @@ import type { Loader } from '../data/loader.js';
 import { localFingerprint } from '../device/fingerprint.js';
 import { loadShippedDevice, runtimeSettings } from '../device/profile.js';
 import { evaluateLatency } from '../latency/evaluate.js';
-import { tableExamples, type LatencyQuery } from '../latency/query.js';
+import { knownExamples, tableExamples, type LatencyQuery } from '../latency/query.js';
 import type { ReportAccuracy, ReportData, ReportLatency } from '../report/data.js';
 import { writeReport } from '../report/index.js';
 import { fromFile } from '../space/architecture.js';
@@ -104,7 +104,7 @@ function finalistsOf({
 
 /** On the table's own check networks where it has some, else on the networks that were measured now: no table has seen them. */
 function judgeLatencies({ device, latency }: SpecializeTarget, result: SpecializationFile): ReportLatency[] {
-  const checks = tableExamples(latency.table, 'check').map(({ architecture, latencyMs }) => ({
+  const checks = knownExamples(latency.table, 'check').map(({ architecture, latencyMs }) => ({
     predictedMs: latency.architecture(architecture).latencyMs,
     measuredMs: latencyMs,
   }));
@@ -137,8 +137,9 @@ function spread(latency: LatencyQuery): Pick<ReportLatency, 'histogramMs' | 'his
     .map(({ latencyMs }) => latencyMs);
   if (measured.length >= FEW) return { histogramMs: measured, histogramOf: 'measured' };
   const histogramMs: number[] = [];
-  for (const { architecture } of distinctArchitectures(latency.space.genes, 0)) {
+  for (const { architecture } of distinctArchitectures(latency.coverage(latency.space.genes).genes, 0)) {
     if (histogramMs.length === DRAWN) break;
+    if (latency.lacks(architecture) > 0) continue;
     histogramMs.push(latency.architecture(architecture).latencyMs);
   }
   return { histogramMs, histogramOf: 'predicted' };

@@ -23,7 +23,7 @@ import { parseArchitecture } from '../space/file.js';
 import type { SubnetEvaluator } from '../training/evaluator.js';
 import { InfeasibleError, UserError } from '../util/errors.js';
 import { writeJson } from '../util/files.js';
-import type { Logger } from '../util/logger.js';
+import { warnOnce, type Logger } from '../util/logger.js';
 import { Cell, slowestMs, type Finalist, type Pool } from './cell.js';
 import { compareModels, type ExportedModel } from './compareModels.js';
 import { overtaken, readEarlierCells } from './earlierCells.js';
@@ -174,7 +174,9 @@ async function chooseAll(
   finalists: Finalists,
   earlier: EarlierCells,
 ): Promise<{ choices: Choice[]; infeasible: InfeasibleCell[] }> {
-  const { run, targets, logger, seed, strategy, engine, constraints, signal } = request;
+  const { run, targets, seed, strategy, engine, constraints, signal } = request;
+  // What a table leaves out is left out of every search by it.
+  const logger = warnOnce(request.logger);
   const { finalists: count = FINALISTS } = request;
   const { space } = run;
   // Every cell asks about the same space: each architecture is predicted once.
@@ -280,12 +282,7 @@ function offerToOthers(choices: readonly Choice[], matrix: Matrix): void {
 
 /** Null where the table cannot answer: one that was imported may lack an image size. */
 function predicted(latency: LatencyQuery, arch: Architecture): number | null {
-  try {
-    return latency.architecture(arch).latencyMs;
-  } catch (error) {
-    if (error instanceof UserError) return null;
-    throw error;
-  }
+  return latency.lacks(arch) > 0 ? null : latency.architecture(arch).latencyMs;
 }
 
 async function exportAll(

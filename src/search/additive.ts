@@ -146,10 +146,11 @@ export function additiveFunction(genome: Genome, evaluate: BatchFunction): Genot
       return genotype;
     });
     const wanted = await ask(checks);
-    const agrees = checks.every(
-      (genotype, i) =>
-        Math.abs(sum(sums, layout, genotype) - wanted[i]!) <= SUM_TOLERANCE * Math.abs(wanted[i]!),
-    );
+    const agrees = checks.every((genotype, i) => {
+      const own = sum(sums, layout, genotype);
+      // Also Infinity, where something of the network is not known.
+      return own === wanted[i] || Math.abs(own - wanted[i]!) <= SUM_TOLERANCE * Math.abs(wanted[i]!);
+    });
     return agrees ? sums : undefined;
   };
 

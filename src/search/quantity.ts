@@ -2,6 +2,7 @@
 import type { Architecture } from '../space/architecture.js';
 import { architectureKey } from '../space/canonical.js';
 import { networkCosts, type Costs, type NetworkCosts } from '../space/costs.js';
+import type { CoverageFunction } from '../space/coverage.js';
 import type { Gene } from '../space/gene.js';
 import type { Genome, Genotype } from '../space/genotype.js';
 import type { SearchSpace } from '../space/space.js';
@@ -25,6 +26,8 @@ export interface Quantity extends ObjectiveInfo {
   ) => ArrayLike<number> | Promise<ArrayLike<number>>;
   /** A quicker way for thousands, where there is one for these genes; its answers may be rounded otherwise. */
   readonly forGenome?: (genome: Genome) => GenotypeFunction | undefined;
+  /** What it can answer: `evaluate` is Infinity for other networks, and searches leave them out. Absent: all. */
+  readonly coverage?: CoverageFunction;
   /** Architectures asked at once, at most; 1 for measurements, so that each is kept when it is done. Default: no limit. */
   readonly chunk?: number;
 }
@@ -45,6 +48,7 @@ export function latencyQuantity(evaluate: BatchFunction, device?: string): Quant
     cheap: true,
     evaluate,
     forGenome: (genome) => additiveFunction(genome, evaluate),
+    ...(evaluate.coverage && { coverage: evaluate.coverage }),
   };
 }
 
@@ -86,15 +90,21 @@ export function costQuantities(space: SearchSpace): Readonly<Record<keyof Costs,
   };
 }
 
-/** By how much `value` breaks the limit, as a share of it (of 1 for a limit of 0); 0 where it is met. */
+/** What an unknown value breaks a limit by: finite, so that sums over several limits still tell networks apart. */
+const MOST_VIOLATION = 1e6;
+
+/** By how much `value` breaks the limit, as a share of it (of 1 for a limit of 0); 0 where it is met. At most 1e6. */
 export function violation({ quantity, limit }: Constraint, value: number): number {
   const excess = quantity.direction === 'minimize' ? value - limit : limit - value;
-  return excess <= 0 ? 0 : excess / (Math.abs(limit) || 1);
+  return excess <= 0 ? 0 : Math.min(MOST_VIOLATION, excess / (Math.abs(limit) || 1));
 }
 
-/** Throws RangeError for a wrong count or a value that is not finite; `describe` names the place of one. */
+/**
+ * Throws RangeError for a wrong count or a value that is not finite (Infinity may be where a quantity cannot answer for all);
+ * `describe` names the place of one.
+ */
 function checkValues(
-  { name }: Quantity,
+  { name, coverage }: Quantity,
   values: ArrayLike<number>,
   count: number,
   describe: (place: number) => unknown,
@@ -105,7 +115,7 @@ function checkValues(
     );
   }
   for (let i = 0; i < count; i++) {
-    if (Number.isFinite(values[i])) continue;
+    if (Number.isFinite(values[i]) || (coverage && values[i] === Number.POSITIVE_INFINITY)) continue;
     throw new RangeError(
       `Cannot search: ${name} must be a finite number: it is ${values[i]} for ${JSON.stringify(describe(i))}`,
     );
@@ -113,7 +123,7 @@ function checkValues(
   return values;
 }
 
-/** Calls the function and checks what it returns. Throws RangeError for a wrong count or a value that is not finite. */
+/** Calls the function and checks what it returns. Throws RangeError for a wrong count or a value that is no number. */
 export async function evaluateQuantity(
   quantity: Quantity,
   archs: readonly Architecture[],
@@ -201,7 +211,7 @@ const MOST_REMEMBERED = 250_000;
  */
 export function rememberByKey(genes: readonly Gene[], evaluate: BatchFunction): BatchFunction {
   const known = new Map<string, number>();
-  return async (archs) => {
+  const remembering = async (archs: readonly Architecture[]): Promise<number[]> => {
     const keys = archs.map((arch) => architectureKey(genes, arch));
     const missing = new Map<string, Architecture>();
     keys.forEach((key, i) => {
@@ -215,4 +225,5 @@ export function rememberByKey(genes: readonly Gene[], evaluate: BatchFunction): 
     }
     return keys.map((key) => answers.get(key) ?? known.get(key)!);
   };
+  return evaluate.coverage ? Object.assign(remembering, { coverage: evaluate.coverage }) : remembering;
 }

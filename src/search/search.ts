@@ -6,6 +6,7 @@ import { limitGenes, type GeneLimits } from '../space/limits.js';
 import type { SearchSpace } from '../space/space.js';
 import { UserError } from '../util/errors.js';
 import { silentLogger, type Logger } from '../util/logger.js';
+import { coverQuantities } from './covered.js';
 import type { Found } from './ledger.js';
 import {
   accuracyQuantity,
@@ -33,6 +34,8 @@ export interface ObjectiveSearchOptions extends Pick<
   /** Searches a part of the space only, e.g. one image size. */
   readonly within?: GeneLimits;
   readonly constraints?: readonly Constraint[];
+  /** Neither sought nor limited, but to be known of every network: what they cannot answer (`Quantity.coverage`) is left out. */
+  readonly known?: readonly Quantity[];
   /**
    * A name of `strategies`, or one's own. By default exhaustive in small spaces; in others evolution for one objective,
    * NSGA-II for several, and `linas` where evaluating is measuring.
@@ -47,22 +50,40 @@ export interface ObjectiveSearchOptions extends Pick<
 export interface ObjectiveSearchResult extends RunResult {
   /** Name of the strategy. */
   readonly strategy: string;
+  /** What could not be searched, as a quantity cannot answer there: a line for each; [] where all could. */
+  readonly leftOut: readonly string[];
 }
 
-/** One objective: the best network. Several: the front. Throws as `runSearch`, and UserError for an unknown strategy. */
+/**
+ * One objective: the best network. Several: the front. What a quantity cannot answer (`Quantity.coverage`) is left out, with a
+ * warning. Throws as `runSearch`, and UserError for an unknown strategy, and where nothing can be answered.
+ */
 export async function searchObjectives(options: ObjectiveSearchOptions): Promise<ObjectiveSearchResult> {
-  const { space, within = {}, constraints = [], seed = 0, logger = silentLogger, ...rest } = options;
-  const genes = limitGenes(space.genes, within);
+  const {
+    space,
+    within = {},
+    constraints = [],
+    known = [],
+    seed = 0,
+    logger = silentLogger,
+    ...rest
+  } = options;
+  const { objectives, recorded = [] } = options;
+  const asked = [...objectives, ...recorded, ...constraints.map(({ quantity }) => quantity), ...known];
+  const covered = coverQuantities(limitGenes(space.genes, within), asked);
+  const { genes, leftOut } = covered;
+  for (const line of leftOut) logger.warn(line);
   const subnets = countNetworks(genes);
-  const measured = options.objectives.some(({ chunk }) => chunk !== undefined);
+  const measured = objectives.some(({ chunk }) => chunk !== undefined);
   const strategy = chooseStrategy(options, subnets, measured);
   const budget =
     options.budget ?? (measured ? Math.min(MEASURED_BUDGET, strategy.defaultBudget) : strategy.defaultBudget);
   const total = subnets < BigInt(Number.MAX_SAFE_INTEGER) ? Math.min(budget, Number(subnets)) : budget;
   const progress = logger.progress(`Searching (${strategy.name})`, total);
   try {
-    const result = await runSearch({ ...rest, genes, strategy, constraints, budget, seed, progress });
-    return { strategy: strategy.name, ...result };
+    const limits = [...covered.constraints, ...constraints];
+    const result = await runSearch({ ...rest, genes, strategy, constraints: limits, budget, seed, progress });
+    return { strategy: strategy.name, leftOut, ...result };
   } finally {
     progress.stop();
   }
@@ -119,6 +140,8 @@ export interface SearchSolution {
 
 export interface SearchResult {
   readonly strategy: string;
+  /** As in `ObjectiveSearchResult`. */
+  readonly leftOut: readonly string[];
   readonly best: SearchSolution;
   /** Distinct architectures whose accuracy was predicted. */
   readonly evaluated: number;
@@ -147,7 +170,7 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
   const accuracy = accuracyQuantity(predictAccuracy);
   if (pareto === true && latency === undefined)
     throw new UserError('Cannot search for a front: it needs latencies to trade accuracy against');
-  const { strategy, best, evaluated, checked, history, front } = await searchObjectives({
+  const { strategy, leftOut, best, evaluated, checked, history, front } = await searchObjectives({
     ...rest,
     ...(pareto === true && latency !== undefined
       ? { objectives: [accuracy, latency] }
@@ -156,6 +179,7 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
   });
   return {
     strategy,
+    leftOut,
     best: solution(best),
     evaluated,
     checked,

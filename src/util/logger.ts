@@ -20,3 +20,16 @@ export const silentLogger: Logger = {
   warn: () => undefined,
   progress: () => ({ update: () => undefined, stop: () => undefined }),
 };
+
+/** The same, but no warning is said twice. */
+export function warnOnce(logger: Logger): Logger {
+  const said = new Set<string>();
+  return {
+    info: (message) => logger.info(message),
+    warn: (message) => {
+      if (!said.has(message)) logger.warn(message);
+      said.add(message);
+    },
+    progress: (label, total) => logger.progress(label, total),
+  };
+}

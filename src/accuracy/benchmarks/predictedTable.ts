@@ -61,18 +61,16 @@ export async function predictedTable(options: PredictedTableOptions): Promise<Pr
     const archs = [...enumerateArchitectures(genes)];
     const accuracies = await predictor.predict(archs);
     const others = Object.entries(columns).map(([column, ask]) => [column, ask(archs)] as const);
-    const benchmark = tabularBenchmark(
-      name,
-      genes,
-      archs.map((architecture, i) => ({
-        architecture,
-        values: {
-          top1: accuracies[i]!.mean,
-          ...Object.fromEntries(others.map(([column, values]) => [column, values[i]!])),
-        },
-      })),
-    );
-    return { benchmark, kendallTau };
+    const entries = archs.map((architecture, i) => ({
+      architecture,
+      values: {
+        top1: accuracies[i]!.mean,
+        ...Object.fromEntries(others.map(([column, values]) => [column, values[i]!])),
+      },
+    }));
+    // A column that is infinite does not know the network.
+    const known = entries.filter(({ values }) => Object.values(values).every(Number.isFinite));
+    return { benchmark: tabularBenchmark(name, genes, known), kendallTau };
   } finally {
     await predictor.dispose();
   }

@@ -187,7 +187,7 @@ async function importTable(
       `${file} has ${document.blocks} blocks at image sizes ${document.imageSizes.join(', ')}\n` +
       (missingBlocks === 0
         ? ''
-        : `The files lack ${missingBlocks} blocks of the space: queries for them fail\n`) +
+        : `The files lack ${missingBlocks} blocks of the space: searches leave out networks that have them\n`) +
       (unused === 0 ? '' : `${unused} rows of the files are of no block of the space\n`),
   );
 }

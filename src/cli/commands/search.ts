@@ -132,6 +132,7 @@ async function searchByPredictors(options: SearchOptions, self: Command, context
       evaluated,
       best: row(best),
       ...(picked && { picked }),
+      ...(result.leftOut.length > 0 && { leftOut: result.leftOut }),
       ...(pareto === true && { front: front.map(row), files }),
     };
     context.result(self, document, () => searchText(result, Object.values(files)));

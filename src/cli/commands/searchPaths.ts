@@ -54,19 +54,21 @@ export async function searchOnSupernet(
   table.checkSpace(space);
   const latency = latencyFunction(table);
   const costs = costQuantities(space);
+  const quantity = latencyQuantity(latency);
   const limits = [
-    [latencyQuantity(latency), options.maxLatencyMs],
+    [quantity, options.maxLatencyMs],
     [costs.macs, options.maxMacs],
     [costs.params, options.maxParams],
   ] as const;
   const logger = await context.logger();
   await withRun(run, { data: options.data, logger }, async ({ loader, runtime, evaluator }) => {
-    const { best, finalists, steps } = await searchSupernetPaths({
+    const { best, finalists, steps, leftOut } = await searchSupernetPaths({
       run,
       loader,
       executor: runtime.executor,
       evaluator,
       constraints: limits.flatMap(([quantity, limit]) => (limit === undefined ? [] : [{ quantity, limit }])),
+      known: [quantity],
       settings: { steps: options.steps },
       batch: 64,
       finalists: options.finalists,
@@ -87,6 +89,7 @@ export async function searchOnSupernet(
       steps,
       best: rows[finalists.indexOf(best)],
       finalists: rows,
+      ...(leftOut.length > 0 && { leftOut }),
       skippedImages: loader.skipped,
     };
     context.result(self, document, () =>

@@ -22,7 +22,7 @@ function atSizes(space: SearchSpace, imageSizes: readonly number[]): SearchSpace
   return createSpace(space.file, { imageSizes }, `the space "${space.name}"`);
 }
 
-/** Keys that every architecture of an image size has: without them no question could be answered. */
+/** Keys that every architecture of an image size has: without them no question about it can be answered. */
 function fixedKeys(space: SearchSpace, imageSize: number): Set<string> {
   const keys = (arch: SearchSpace['largest']): string[] =>
     space.network({ ...arch, imageSize }).blocks.map(({ key }) => key);
@@ -30,13 +30,18 @@ function fixedKeys(space: SearchSpace, imageSize: number): Set<string> {
   return new Set(keys(space.largest).filter((key) => smallest.has(key)));
 }
 
-function refuse(space: SearchSpace, block: BlockSpec, imageSize: number, wanted: readonly string[]): never {
+function refusal(
+  space: SearchSpace,
+  block: BlockSpec,
+  imageSize: number,
+  wanted: readonly string[],
+): UserError {
   const { name, parameters } = space;
   const reason =
     wanted.length === 0
       ? `such tables do not know blocks like "${block.key}"`
       : `at image size ${imageSize} it must have ${wanted.map((key) => `"${key}"`).join(', ')} (block "${block.name}"): it is not there; is --width or --space another?`;
-  throw new UserError(
+  return new UserError(
     `Cannot import the lookup table for space "${name}" of width ${parameters.width}: ${reason}`,
   );
 }
@@ -53,6 +58,8 @@ export const ofaLut: LatencyImport = {
     }
     const space = atSizes(given, imageSizes);
     const missing = new Map<number, string[]>();
+    // By image size: of a block that all of its networks have.
+    const refusals = new Map<number, UserError>();
     let unused = 0;
     const entries: Record<string, Record<string, ImportedEntry>> = {};
     for (const imageSize of imageSizes) {
@@ -64,14 +71,9 @@ export const ofaLut: LatencyImport = {
         const wanted = referenceKeys(block, form);
         const [first, ...rest] = wanted.map((key) => list.get(key)).filter((part) => part !== undefined);
         if (first === undefined || 1 + rest.length < wanted.length) {
-          if (fixed.has(block.key)) {
-            refuse(
-              space,
-              block,
-              imageSize,
-              wanted.filter((key) => !list.has(key)),
-            );
-          }
+          const lacking = wanted.filter((key) => !list.has(key));
+          if (fixed.has(block.key) && !refusals.has(imageSize))
+            refusals.set(imageSize, refusal(space, block, imageSize, lacking));
           missing.set(imageSize, [...(missing.get(imageSize) ?? []), block.key]);
           continue;
         }
@@ -82,6 +84,8 @@ export const ofaLut: LatencyImport = {
       entries[imageSize] = found;
       unused += left.size;
     }
+    const [first] = refusals.values();
+    if (first !== undefined && refusals.size === imageSizes.length) throw first;
     return {
       table: {
         format: 'ofakit.imported-latency-table/1',
