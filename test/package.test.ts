@@ -1,8 +1,10 @@
 /** What is published and what installing it runs: package.json, package-lock.json and the files of the package. */
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
 import { posix } from 'node:path';
 import { promisify } from 'node:util';
+import ts from 'typescript';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { packagePath } from '../src/util/scripts.js';
@@ -13,10 +15,18 @@ const manifest = z
     repository: z.object({ type: z.literal('git'), url: z.url() }),
     dependencies: z.record(z.string(), z.string()),
     optionalDependencies: z.record(z.string(), z.string()),
-    devDependencies: z.record(z.string(), z.string()),
+    peerDependencies: z.record(z.string(), z.string()),
+    overrides: z.record(z.string(), z.unknown()),
     allowScripts: z.record(z.string(), z.boolean()),
   })
   .parse(JSON.parse(read('package.json')));
+
+/** Packages of the modules that a file imports, statically or when it needs them. */
+const packagesOf = (path: string): string[] =>
+  ts
+    .preProcessFile(read(path))
+    .importedFiles.map(({ fileName }) => /^(?:node:)?(@[^/]+\/[^/]+|[^./@][^/]*)/.exec(fileName)?.[1])
+    .filter((name) => name !== undefined);
 
 /** Paths in the tarball. */
 let packed: Set<string>;
@@ -65,6 +75,20 @@ describe('the published package', () => {
 
   it('brings the digits of the quickstart', () => {
     expect(Object.keys(manifest.optionalDependencies)).toContain('mnist');
+  });
+
+  it('imports what is installed with it, and nothing that an override changed', () => {
+    const { dependencies, optionalDependencies, peerDependencies, overrides } = manifest;
+    const own = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies });
+    expect(own.filter((name) => name in overrides)).toEqual([]);
+    const imported = new Set<string>();
+    for (const path of [...packed].filter((file) => /^dist\/.*\.(d\.ts|js)$/.test(file)))
+      for (const name of packagesOf(path)) imported.add(name);
+    // Beside onnxruntime-node, which brings it; types alone.
+    const brought = ['onnxruntime-common'];
+    const known = [...own, ...brought, ...builtinModules];
+    expect([...imported].filter((name) => !known.includes(name))).toEqual([]);
+    expect(imported).toContain('protobufjs');
   });
 });
 
