@@ -8,6 +8,7 @@ import type { BatchFunction } from '../search/batch.js';
 import type { Quantity } from '../search/quantity.js';
 import type { Architecture } from '../space/architecture.js';
 import type { SearchSpace } from '../space/space.js';
+import { answerInTime, type NoAnswer } from '../util/answerInTime.js';
 import { UserError } from '../util/errors.js';
 import { validate } from '../util/files.js';
 
@@ -21,12 +22,17 @@ export interface OwnObjective {
   readonly direction: 'minimize' | 'maximize';
   /** It takes so long that few networks can be asked about, one after the other. Default: it is computed. */
   readonly measured?: boolean;
+  /** How long one call of `evaluate` may take. Default 60; 3600 for what is measured, one network a call. */
+  readonly timeLimitSeconds?: number;
   /** One finite number for every architecture, in order. */
   readonly evaluate: (
     architectures: readonly Architecture[],
     space: SearchSpace,
   ) => ArrayLike<number> | Promise<ArrayLike<number>>;
 }
+
+const COMPUTED_SECONDS = 60;
+const MEASURED_SECONDS = 3600;
 
 const isFunction = (value: unknown): value is OwnObjective['evaluate'] => typeof value === 'function';
 
@@ -35,6 +41,8 @@ const schema = z.looseObject({
   unit: z.string().default(''),
   direction: z.enum(['minimize', 'maximize']),
   measured: z.boolean().default(false),
+  // Timers of Node.js reach 24 days.
+  timeLimitSeconds: z.number().positive().max(2e6).optional(),
   evaluate: z.custom<OwnObjective['evaluate']>(isFunction, 'a function is wanted'),
 });
 
@@ -42,14 +50,25 @@ const schema = z.looseObject({
 export const isModulePath = (word: string): boolean => /[/\\]|\.[cm]?js$/.test(word);
 
 /**
- * Runs the module. Throws UserError where there is none, it does not load, or its `objective` is not one; what it answers is
- * checked whenever it is asked.
+ * Runs the module. Throws UserError where there is none, it does not load (or not within a minute), or its `objective` is not one;
+ * what it answers is checked whenever it is asked, and that it does in time.
  */
 export async function loadObjective(path: string, space: SearchSpace): Promise<Quantity> {
   if (!existsSync(path)) throw new UserError(`Cannot load the objective ${path}: there is no such file`);
   let module: Record<string, unknown>;
   try {
-    module = (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>;
+    const loaded = await answerInTime(
+      () => import(pathToFileURL(resolve(path)).href) as Promise<Record<string, unknown>>,
+      1000 * COMPUTED_SECONDS,
+    );
+    if ('missing' in loaded) {
+      throw new UserError(
+        loaded.missing === 'idle'
+          ? 'it waits at its top level for what never comes'
+          : `it is not done after ${COMPUTED_SECONDS} s`,
+      );
+    }
+    module = loaded.answer;
   } catch (cause) {
     throw new UserError(`Cannot load the objective ${path}: ${messageOf(cause)}`, { cause });
   }
@@ -63,11 +82,18 @@ export async function loadObjective(path: string, space: SearchSpace): Promise<Q
 
 /** `where`: names its origin in messages. Throws UserError for what is no `OwnObjective`. */
 export function objectiveQuantity(objective: unknown, space: SearchSpace, where: string): Quantity {
-  const { name, unit, direction, measured, evaluate } = validate(objective, schema, `the objective ${where}`);
+  const { name, unit, direction, measured, evaluate, timeLimitSeconds } = validate(
+    objective,
+    schema,
+    `the objective ${where}`,
+  );
+  const seconds = timeLimitSeconds ?? (measured ? MEASURED_SECONDS : COMPUTED_SECONDS);
   const checked: BatchFunction = async (archs) => {
     let values: unknown;
     try {
-      values = await evaluate.call(objective, archs, space);
+      const told = await answerInTime<unknown>(() => evaluate.call(objective, archs, space), 1000 * seconds);
+      if ('missing' in told) throw new UserError(whyMissing(told.missing, seconds, archs.length));
+      values = told.answer;
     } catch (cause) {
       throw new UserError(`Cannot evaluate ${name} of ${where}: ${messageOf(cause)}`, { cause });
     }
@@ -82,6 +108,11 @@ export function objectiveQuantity(objective: unknown, space: SearchSpace, where:
     ? { ...quantity, chunk: 1 }
     : { ...quantity, cheap: true, forGenome: (genome) => additiveFunction(genome, checked) };
 }
+
+const whyMissing = (missing: NoAnswer, seconds: number, count: number): string =>
+  missing === 'idle'
+    ? 'it never answers: its promise is pending, and nothing is running any more that could settle it'
+    : `it has not answered after ${seconds} s, asked about ${count === 1 ? 'one architecture' : `${count} architectures`}; where it takes so long, export "timeLimitSeconds"${count === 1 ? '' : ' (and "measured", which asks about one after the other)'} with it`;
 
 const messageOf = (cause: unknown): string =>
   (cause instanceof Error ? cause.message : String(cause)).split('\n')[0]!;

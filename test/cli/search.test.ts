@@ -205,3 +205,33 @@ describe('ofa search refuses', () => {
     await fails(1, /journal\.jsonl, line 2: it is not JSON|journal\.jsonl.*line 2/, ...more);
   });
 });
+
+describe('an objective that never answers', () => {
+  it.each([
+    [
+      'waits for nothing',
+      'evaluate: () => new Promise(() => {}),',
+      'nothing is running any more that could settle it',
+    ],
+    [
+      'waits too long',
+      'timeLimitSeconds: 0.2, evaluate: () => new Promise((resolve) => setTimeout(resolve, 1e9)),',
+      'it has not answered after 0.2 s',
+    ],
+  ])('ends with a message that names it where it %s', async (name, evaluate, message) => {
+    const file = path(`${name.replaceAll(' ', '-')}.mjs`);
+    writeFileSync(file, `export const objective = { name: 'x', direction: 'minimize', ${evaluate} };`);
+    const { code, stderr, stdout } = await ofa(words('--objective', file));
+    expect(stderr).toContain(`Cannot evaluate x of ${file}: `);
+    expect(stderr).toContain(message);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  });
+
+  it('ends with a message where its module never loads', async () => {
+    const file = path('pending.mjs');
+    writeFileSync(file, 'await new Promise(() => {}); export const objective = {};');
+    const { code, stderr } = await ofa(words('--objective', file));
+    expect(stderr).toContain(`Cannot load the objective ${file}: it waits at its top level`);
+    expect(code).toBe(1);
+  });
+});

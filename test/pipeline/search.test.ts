@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -295,6 +296,21 @@ describe("objectives of one's own", () => {
   ])('name the module where its function %s', async (_, evaluate, message) => {
     const quantity = objectiveQuantity({ ...objective, evaluate }, space, 'x.js');
     await expect(Promise.resolve(quantity.evaluate([space.smallest]))).rejects.toThrow(message);
+  });
+
+  it('are given up after the time that they say they take at most', async () => {
+    const never = new Promise<number[]>(() => undefined);
+    const late = { ...objective, timeLimitSeconds: 0.05, evaluate: () => never };
+    await expect(
+      Promise.resolve(objectiveQuantity(late, space, 'x.js').evaluate([space.smallest, space.largest])),
+    ).rejects.toThrow(
+      /Cannot evaluate ks of x\.js: it has not answered after 0\.05 s, asked about 2 architectures; .*"timeLimitSeconds"/,
+    );
+    const slow = { ...objective, timeLimitSeconds: 60, evaluate: () => sleep(20).then(() => [4]) };
+    expect(await objectiveQuantity(slow, space, 'x.js').evaluate([space.smallest])).toEqual([4]);
+    expect(() => objectiveQuantity({ ...objective, timeLimitSeconds: 0 }, space, 'x.js')).toThrow(
+      /x\.js at "timeLimitSeconds"/,
+    );
   });
 
   it('end a search where they answer nonsense', async () => {
