@@ -5,6 +5,7 @@ import type { Protocol } from '../device/protocol.js';
 import { driftTolerance } from '../device/statistics.js';
 import type { DeviceConnection } from '../device/transport.js';
 import { connectDevice } from '../device/transports.js';
+import { withFileLock } from '../util/lock.js';
 import { silentLogger, type Logger } from '../util/logger.js';
 import { createRandom } from '../util/random.js';
 import { shapeKey } from './blockContext.js';
@@ -222,9 +223,15 @@ async function fillOver(connection: DeviceConnection, request: FillRequest): Pro
  * Measures the blocks of a space, and whole subnets, that the table at `path` does not have yet, and again what was
  * measured on a machine of unusual speed; then fits the predictor of its queries. Call it again to go on after an
  * interruption. Throws InterruptedError after `signal` aborted (all finished entries are in the file), UserError for a
- * table of another device, protocol or space, and for a device that cannot be used.
+ * table of another device, protocol or space, one that another process writes, and a device that cannot be used.
  */
-export async function fillTable(request: FillRequest): Promise<FillResult> {
+export function fillTable(request: FillRequest): Promise<FillResult> {
+  const purpose = { action: 'measure into', instead: 'give another --table' };
+  return withFileLock(request.path, purpose, () => fillAlone(request));
+}
+
+/** With the table's lock. */
+async function fillAlone(request: FillRequest): Promise<FillResult> {
   if (request.connection !== undefined) return fillOver(request.connection, request);
   const connection = await connectDevice(request.device, request.logger);
   try {

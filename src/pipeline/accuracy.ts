@@ -34,6 +34,7 @@ import type { Architecture } from '../space/architecture.js';
 import type { SubnetEvaluator } from '../training/evaluator.js';
 import type { Score } from '../training/score.js';
 import { UserError } from '../util/errors.js';
+import { withFolderLock } from '../util/lock.js';
 import { silentLogger, type Logger } from '../util/logger.js';
 import { runFiles, type SupernetRun } from './run.js';
 import type { Runtime } from './runtime.js';
@@ -54,8 +55,16 @@ export interface SampleRequest {
   readonly signal?: AbortSignal;
 }
 
-/** Goes on where an interrupted call ended. Throws as `sampleAccuracies`. */
+/**
+ * Goes on where an interrupted call ended. Throws as `sampleAccuracies`, and UserError where another process writes into
+ * the run.
+ */
 export function sampleRunAccuracies(request: SampleRequest): Promise<AccuracyRecord[]> {
+  const purpose = { action: 'sample accuracies into', instead: 'stop it' };
+  return withFolderLock(request.run.folder, purpose, () => sampleAlone(request));
+}
+
+function sampleAlone(request: SampleRequest): Promise<AccuracyRecord[]> {
   const { run, evaluator, count, seed, split = 'validation', logger, signal } = request;
   const { calibrationImages, calibrationBatch, calibrationSeed } = evaluator.settings;
   return sampleAccuracies({

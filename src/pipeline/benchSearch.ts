@@ -18,6 +18,7 @@ import type { StrategyDefinition } from '../search/strategy.js';
 import { strategies, strategyByName } from '../search/strategies/index.js';
 import { UserError } from '../util/errors.js';
 import { appendJsonLine, dropTornLine, readJsonLines } from '../util/files.js';
+import { withFileLock } from '../util/lock.js';
 import type { Logger } from '../util/logger.js';
 import { predictorRegressor } from './regressors.js';
 
@@ -87,10 +88,17 @@ export interface BenchSearchReport {
 
 /**
  * A row a strategy, random search first. Seed by seed through all strategies, so that one that is stopped has about as many
- * seeds of each. Throws UserError for an unknown strategy, one that a table cannot judge, and a file of another benchmark;
- * the signal's reason when what is done is in the file.
+ * seeds of each. Throws UserError for an unknown strategy, one that a table cannot judge, and a file of another benchmark
+ * or that another process writes; the signal's reason when what is done is in the file.
  */
-export async function benchSearch(request: BenchSearchRequest): Promise<BenchSearchReport> {
+export function benchSearch(request: BenchSearchRequest): Promise<BenchSearchReport> {
+  if (request.file === undefined) return benchAlone(request);
+  const purpose = { action: 'keep searches in', instead: 'give another --out' };
+  return withFileLock(request.file, purpose, () => benchAlone(request));
+}
+
+/** With the lock of the file. */
+async function benchAlone(request: BenchSearchRequest): Promise<BenchSearchReport> {
   const { table, axis, queries, frontShare, seeds, predictor, engine, file, logger, signal } = request;
   const definitions = chosen(request.strategies);
   const task = tabularTask(table, axis);

@@ -13,6 +13,7 @@ import { startFrom } from '../supernet/startFrom.js';
 import { extractSubnet } from '../supernet/subnet.js';
 import type { EvaluationSettings, SubnetEvaluator } from '../training/evaluator.js';
 import { scheduleSchema, type Schedule } from '../training/schedule.js';
+import { withFolderLock } from '../util/lock.js';
 import type { Logger } from '../util/logger.js';
 import type { EngineName, Provider } from './engineName.js';
 import { createEvaluator, fittingLoader, type SupernetRun } from './run.js';
@@ -90,10 +91,16 @@ export function finetuneSchedule({
 
 /**
  * Trains the subnet on, or goes on with it, and exports it to `model.onnx` in the folder. Throws RangeError for an
- * architecture outside the run's space, UserError for data that do not fit or a folder with another run, InterruptedError
- * on `signal` after saving.
+ * architecture outside the run's space, UserError for data that do not fit, a folder with another run or one that another
+ * process writes into; InterruptedError on `signal` after saving.
  */
-export async function finetune(request: FinetuneRequest): Promise<FinetunedNetwork> {
+export function finetune(request: FinetuneRequest): Promise<FinetunedNetwork> {
+  const purpose = { action: 'train in', instead: 'give another --out' };
+  return withFolderLock(request.folder, purpose, () => finetuneAlone(request));
+}
+
+/** With the folder's lock. */
+async function finetuneAlone(request: FinetuneRequest): Promise<FinetunedNetwork> {
   const { run, arch, folder, seed, logger, engine, threads, workers, signal, evaluation } = request;
   const { provider } = request;
   const learned = await openDatasetToLearn(run, folder, request);

@@ -9,6 +9,7 @@ import { importWeights, TensorMismatch } from '../supernet/import/importWeights.
 import type { ImportedPosition } from '../training/position.js';
 import { UserError } from '../util/errors.js';
 import { readBytes } from '../util/files.js';
+import { withFolderLock } from '../util/lock.js';
 import type { Logger } from '../util/logger.js';
 import { sizeOf } from '../util/tensor.js';
 
@@ -36,9 +37,15 @@ export interface ImportedSupernet {
 /**
  * Writes the checkpoint. What the supernet was trained on is not known, so data sets must be given to whatever needs one.
  * Throws UserError for a file that cannot be read or does not fit the space, and for a
- * folder that has a supernet.
+ * folder that has a supernet or that another process writes into.
  */
-export async function importSupernet({
+export function importSupernet(request: ImportRequest): Promise<ImportedSupernet> {
+  const purpose = { action: 'import into', instead: 'give another --out' };
+  return withFolderLock(request.folder, purpose, () => importAlone(request));
+}
+
+/** With the folder's lock. */
+async function importAlone({
   format,
   weights: path,
   space,

@@ -1,4 +1,5 @@
 /** `ofa accuracy proxies`: zero-cost scores of subnets, and how well they rank measured accuracies. */
+import { dirname } from 'node:path';
 import { readAccuracies, writeAccuracies, type AccuracyRecord } from '../accuracy/dataset.js';
 import { BlockPasses } from '../accuracy/proxies/passes.js';
 import { plainBlocks, type ProxyDefinition } from '../accuracy/proxies/proxy.js';
@@ -9,6 +10,7 @@ import { networkCosts } from '../space/costs.js';
 import type { SearchSpace } from '../space/space.js';
 import { initialiseNetwork } from '../supernet/weights.js';
 import { InterruptedError, UserError } from '../util/errors.js';
+import { withFolderLock } from '../util/lock.js';
 import type { Logger } from '../util/logger.js';
 import { kendallTauB, spearmanRho } from '../util/statistics.js';
 import type { Runtime } from './runtime.js';
@@ -103,10 +105,16 @@ const SAVE_EVERY = 50;
 
 /**
  * Scores the networks of the file that lack a score, and ranks all. Throws UserError where there is nothing to score, and
- * where scores in the file were computed from other images or initial weights; InterruptedError after the signal, when
- * what was computed is in the file.
+ * where scores in the file were computed from other images or initial weights, or another process writes into its folder;
+ * InterruptedError after the signal, when what was computed is in the file.
  */
-export async function scoreAccuracyData(request: ProxyRequest): Promise<ProxyReport> {
+export function scoreAccuracyData(request: ProxyRequest): Promise<ProxyReport> {
+  const purpose = { action: 'add proxies in', instead: 'give a copy of the file with --from' };
+  return withFolderLock(dirname(request.file), purpose, () => scoreAlone(request));
+}
+
+/** With the lock of the file's folder, as who samples accuracies has. */
+async function scoreAlone(request: ProxyRequest): Promise<ProxyReport> {
   const { space, file, score, names, again, logger, signal } = request;
   const records = await readAccuracies(file, space);
   if (records.length === 0) {

@@ -19,6 +19,7 @@ import { scheduleSchema } from '../training/schedule.js';
 import { Elapsed } from '../util/elapsed.js';
 import { UserError } from '../util/errors.js';
 import { writeJson } from '../util/files.js';
+import { withFolderLock } from '../util/lock.js';
 import type { Logger } from '../util/logger.js';
 import { fitAccuracy, sampleRunAccuracies } from './accuracy.js';
 import { measure } from './measure.js';
@@ -26,7 +27,7 @@ import { createEvaluator, openRun } from './run.js';
 import { openRunLoader } from './runData.js';
 import { createRuntime } from './runtime.js';
 import { largestDifference, type SpecializedModel } from './specialization.js';
-import { specialize } from './specialize.js';
+import { specializeAlone } from './specialize.js';
 import { train } from './train.js';
 import { checkSubnets, writeQuickstartReport } from './quickstartReport.js';
 import {
@@ -44,8 +45,14 @@ export interface QuickstartRequest {
   readonly threads?: number;
 }
 
-/** Throws InterruptedError on `signal` after saving; the same call goes on. */
-export async function quickstart(request: QuickstartRequest): Promise<QuickstartSummary> {
+/** Throws InterruptedError on `signal` after saving (the same call goes on), UserError where another process writes there. */
+export function quickstart(request: QuickstartRequest): Promise<QuickstartSummary> {
+  const purpose = { action: 'work in', instead: 'give another --out' };
+  return withFolderLock(request.folder, purpose, () => quickstartAlone(request));
+}
+
+/** With the folder's lock. */
+async function quickstartAlone(request: QuickstartRequest): Promise<QuickstartSummary> {
   const { folder, logger, signal } = request;
   const settings = { ...QUICKSTART, ...request.settings };
   const { seed, calibrationImages } = settings;
@@ -138,7 +145,7 @@ export async function quickstart(request: QuickstartRequest): Promise<Quickstart
         settings.limitQuantiles,
       );
       logger.info(`4. Searching the best network under ${limits.join(', ')} ms, and exporting each as ONNX`);
-      const { models } = await specialize({
+      const { models } = await specializeAlone({
         run,
         loader,
         evaluator,

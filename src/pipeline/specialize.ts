@@ -23,6 +23,7 @@ import { parseArchitecture } from '../space/file.js';
 import type { SubnetEvaluator } from '../training/evaluator.js';
 import { InfeasibleError, UserError } from '../util/errors.js';
 import { writeJson } from '../util/files.js';
+import { withFolderLock } from '../util/lock.js';
 import { warnOnce, type Logger } from '../util/logger.js';
 import { Cell, slowestMs, type Finalist, type Pool } from './cell.js';
 import { compareModels, type ExportedModel } from './compareModels.js';
@@ -87,10 +88,16 @@ type Matrix = ReadonlyMap<string, Measured['measurements']>;
 /**
  * Writes the ONNX files and `specialization.json`, in which the cells of earlier calls stay that are not asked for again. The
  * same call goes on where one was stopped: what was scored and measured is in `finalists.jsonl`. A cell whose limit is below the fastest subnet is left out, with a warning. Throws
- * InfeasibleError where all are, naming the latency; UserError for what cannot be measured or exported; InterruptedError
- * on `signal`.
+ * InfeasibleError where all are, naming the latency; UserError for what cannot be measured or exported, and a folder that
+ * another process writes into; InterruptedError on `signal`.
  */
-export async function specialize(request: SpecializeRequest): Promise<Specialization> {
+export function specialize(request: SpecializeRequest): Promise<Specialization> {
+  const purpose = { action: 'specialise into', instead: 'give another --out' };
+  return withFolderLock(request.folder, purpose, () => specializeAlone(request));
+}
+
+/** As `specialize`, for who has the folder's lock. */
+export async function specializeAlone(request: SpecializeRequest): Promise<Specialization> {
   const { run, loader, targets, folder, logger } = request;
   checkTargets(targets);
   const connections = targets.flatMap(({ device, connection }) =>

@@ -10,6 +10,7 @@ import type { Schedule } from '../training/schedule.js';
 import { trainSupernet, type TrainingOptions, type TrainingResult } from '../training/trainer.js';
 import type { Logger } from '../util/logger.js';
 import { formatBytes, peakMemoryBytes } from '../util/memory.js';
+import { withFolderLock } from '../util/lock.js';
 import { idleStopwatch } from '../util/stopwatch.js';
 import type { EngineName, Provider } from './engineName.js';
 import { openInitialWeights } from './init.js';
@@ -67,10 +68,16 @@ export interface TrainedSupernet extends TrainingResult {
 const PROFILE_WARMUP_STEPS = 5;
 
 /**
- * Throws UserError for data or first weights that do not fit the space or a folder with another run, InterruptedError on
- * `signal`.
+ * Throws UserError for data or first weights that do not fit the space, a folder with another run or one that another
+ * process writes into; InterruptedError on `signal`.
  */
-export async function train(request: TrainRequest): Promise<TrainedSupernet> {
+export function train(request: TrainRequest): Promise<TrainedSupernet> {
+  const purpose = { action: 'train in', instead: 'give another --out' };
+  return withFolderLock(request.folder, purpose, () => trainAlone(request));
+}
+
+/** With the folder's lock. */
+async function trainAlone(request: TrainRequest): Promise<TrainedSupernet> {
   const { space, schedule, seed, logger, engine, provider, threads, workers, profileSteps } = request;
   const { evaluation, maxMemory, observer } = request;
   const profiler =

@@ -5,6 +5,7 @@ import type { Architecture } from '../space/architecture.js';
 import type { Gene } from '../space/gene.js';
 import { Genome, type Genotype } from '../space/genotype.js';
 import { UserError } from '../util/errors.js';
+import { withFileLock } from '../util/lock.js';
 import type { Progress } from '../util/logger.js';
 import { checkAbilities } from './abilities.js';
 import { findFeasible, infeasible } from './feasibility.js';
@@ -59,10 +60,18 @@ export interface RunResult {
 /**
  * Runs a strategy until the budget is used up or it has nothing left to propose. Deterministic for a seed. Throws
  * InfeasibleError where no network meets the limits (for exact strategies that is proven, for others it is what descents
- * found); UserError for a strategy that cannot do what is asked, and for a journal that does not fit; RangeError for a
- * budget below 1 or a quantity that returns nonsense; the signal's reason when what is done is in the journal.
+ * found); UserError for a strategy that cannot do what is asked, and for a journal that does not fit or that another
+ * process writes; RangeError for a budget below 1 or a quantity that returns nonsense; the signal's reason when what is
+ * done is in the journal.
  */
-export async function runSearch(options: RunOptions): Promise<RunResult> {
+export function runSearch(options: RunOptions): Promise<RunResult> {
+  if (options.journal === undefined) return runAlone(options);
+  const purpose = { action: 'keep the search in', instead: 'give another --journal' };
+  return withFileLock(options.journal.path, purpose, () => runAlone(options));
+}
+
+/** With the lock of the journal. */
+async function runAlone(options: RunOptions): Promise<RunResult> {
   const { genes, strategy, constraints, budget, seed, objectives, recorded = [] } = options;
   if (!(budget >= 1)) throw new RangeError(`Cannot search: the budget must be at least 1: it is ${budget}`);
   checkAbilities(options);

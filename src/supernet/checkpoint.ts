@@ -1,7 +1,7 @@
 /**
  * Supernets on disk: `supernet.json` beside the tensor files it names. The tensor files are named by their content and
- * written first, the JSON last and atomically, old files removed after that: whenever the process dies, the JSON there
- * names whole files that belong together. Documented in docs/formats.md.
+ * written first, the JSON last and atomically, the files that the JSON before it named are removed after that: whenever the
+ * process dies, the JSON there names whole files that belong together. Documented in docs/formats.md.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -85,13 +85,35 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Files of earlier saves, and temporary ones of a save that was killed. */
-const OURS =
-  /^(?:(?:supernet|optimizer)-[0-9a-f]{16}\.safetensors(?:\.[\d-]+\.tmp)?|supernet\.json\.[\d-]+\.tmp)$/;
+/** Tensor files of saves, named by their content. */
+const OURS = /^(?:supernet|optimizer)-[0-9a-f]{16}\.safetensors$/;
+
+/** Tensor files that the JSON of `folder` names; none where there is no JSON that can be read. */
+async function namedFiles(folder: string): Promise<Set<string>> {
+  try {
+    const { weights, optimizer } = await readJson(join(folder, CHECKPOINT_FILE), checkpointSchema);
+    return new Set([weights.file, ...(optimizer === undefined ? [] : [optimizer.file])]);
+  } catch {
+    return new Set();
+  }
+}
 
 /**
- * Saves a checkpoint in `folder` (made if need be) in place of the one there. One process at a time may save there. Returns
- * the SHA-256 of the weights' file. Throws RangeError where `weights` are not those of the space, UserError where the disk
+ * Removes what saves that were killed left in `folder`: tensor files that its JSON does not name, where there is a JSON that
+ * names some. For who alone saves there.
+ */
+export async function sweepCheckpoint(folder: string, disk: CheckpointDisk = realDisk): Promise<void> {
+  const named = await namedFiles(folder);
+  if (named.size === 0) return;
+  for (const name of await disk.list(folder)) {
+    if (OURS.test(name) && !named.has(name)) await disk.remove(join(folder, name));
+  }
+}
+
+/**
+ * Saves a checkpoint in `folder` (made if need be) in place of the one there. Where several processes do, against the rule,
+ * the JSON that is written last still names whole files: a save removes only what it has replaced. Returns the SHA-256 of the
+ * weights' file. Throws RangeError where `weights` are not those of the space, UserError where the disk
  * refuses.
  */
 export async function saveCheckpoint(
@@ -105,6 +127,7 @@ export async function saveCheckpoint(
       `Cannot save the supernet: its tensors must be those of the space: ${problems.join('; ')}`,
     );
   }
+  const replaced = await namedFiles(folder);
   const write = async (kind: string, tensors: ReadonlyMap<string, Tensor>): Promise<TensorFile> => {
     const bytes = encodeSafetensors(tensors);
     const hash = sha256(bytes);
@@ -124,9 +147,10 @@ export async function saveCheckpoint(
   };
   const json = Buffer.from(`${JSON.stringify(content, null, 2)}\n`, 'utf8');
   await disk.write(join(folder, CHECKPOINT_FILE), json);
-  const current = new Set([weights.file, optimizer?.file]);
-  for (const name of await disk.list(folder)) {
-    if (OURS.test(name) && !current.has(name)) await disk.remove(join(folder, name));
+  for (const name of replaced) {
+    // What other savers wrote meanwhile is theirs, and what is named again is in use.
+    const named = await namedFiles(folder);
+    if (OURS.test(name) && named.size > 0 && !named.has(name)) await disk.remove(join(folder, name));
   }
   return weights.sha256;
 }

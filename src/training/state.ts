@@ -8,7 +8,13 @@ import { compareExamples, describeChange } from '../data/examples.js';
 import { readDataRecord, recordedExamples, writeDataRecord, type DataRecord } from '../data/record.js';
 import { isTrainable, type ParameterSpec } from '../space/parameters.js';
 import type { SearchSpace } from '../space/space.js';
-import { CHECKPOINT_FILE, loadCheckpoint, saveCheckpoint, type Json } from '../supernet/checkpoint.js';
+import {
+  CHECKPOINT_FILE,
+  loadCheckpoint,
+  saveCheckpoint,
+  sweepCheckpoint,
+  type Json,
+} from '../supernet/checkpoint.js';
 import { decodeSafetensors, encodeSafetensors } from '../supernet/safetensors.js';
 import {
   initialiseWeights,
@@ -54,7 +60,8 @@ export function copyTensors(tensors: SupernetWeights): SupernetWeights {
 }
 
 /**
- * The state of the run in the folder, or that of one that begins, saved. `initialWeights` are copied. Throws UserError
+ * The state of the run in the folder, or that of one that begins, saved; what killed saves left there is swept.
+ * `initialWeights` are copied. Throws UserError
  * where the folder holds another run, or a damaged one, or the disk refuses.
  */
 export async function openState(
@@ -62,7 +69,11 @@ export async function openState(
   initialWeights: SupernetWeights | undefined,
 ): Promise<TrainingState> {
   const { folder, space, settings } = identity;
-  if (existsSync(join(folder, CHECKPOINT_FILE))) return resumeState(identity);
+  if (existsSync(join(folder, CHECKPOINT_FILE))) {
+    const found = await resumeState(identity);
+    await sweepCheckpoint(folder);
+    return found;
+  }
   // First: a run that is there has its record.
   await writeDataRecord(folder, identity.record);
   const state: TrainingState = {
@@ -79,6 +90,7 @@ export async function openState(
     weightsSha256: '',
   };
   await saveState(identity, state);
+  await sweepCheckpoint(folder);
   return state;
 }
 

@@ -1,9 +1,9 @@
 /** Files that are whole or not there at all. */
 import { appendFile, link, mkdir, open, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { threadId } from 'node:worker_threads';
 import type { z } from 'zod';
 import { UserError } from './errors.js';
+import { temporaryName } from './temporaries.js';
 
 /** Says in one line what the file system refused, and what to do about it. */
 export function fileProblem(action: string, path: string, cause: unknown): UserError {
@@ -20,10 +20,8 @@ export function fileProblem(action: string, path: string, cause: unknown): UserE
   return new UserError(`Cannot ${action} ${path}: ${reasons[code] ?? (cause as Error).message}`, { cause });
 }
 
-let temporaries = 0;
-
 /**
- * Writes through a temporary file (`PATH.PID-THREAD-COUNT.tmp`), fsync and rename; makes the folder. Throws UserError.
+ * Writes through a temporary file (`temporaryName`), fsync and rename; makes the folder. Throws UserError.
  * Own code, as write-file-atomic 7.0.1 issues a single write and ignores how much of it arrived: on a full disk it renames
  * a truncated file over a whole one and reports success.
  */
@@ -32,7 +30,7 @@ export async function writeAtomic(path: string, content: string | Uint8Array): P
   try {
     await mkdir(dirname(path), { recursive: true });
     const target = await realpath(path).catch(() => path);
-    temporary = `${target}.${process.pid}-${threadId}-${temporaries++}.tmp`;
+    temporary = temporaryName(target);
     const handle = await open(temporary, 'w');
     try {
       await handle.writeFile(content);

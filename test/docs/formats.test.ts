@@ -30,6 +30,7 @@ import { metricSchema } from '../../src/training/metrics.js';
 import { importedPositionSchema, positionSchema } from '../../src/training/position.js';
 import { scheduleSchema } from '../../src/training/schedule.js';
 import { elapsedSchema } from '../../src/util/elapsed.js';
+import { lockSchema } from '../../src/util/lock.js';
 import { packagePath } from '../../src/util/scripts.js';
 
 /** Text below each heading, up to the next one. */
@@ -114,6 +115,7 @@ const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['Search benchmark', searchBenchmarkSchema],
   ['NAS-Bench-201 table', nasBench201Schema],
   ['Elapsed time', elapsedSchema],
+  ['Lock', lockSchema],
   ['Finalists', finalistLineSchema, ['architecture', 'measurement']],
   ['Specialisation', specializationSchema, ['models[].architecture', 'models[].finalists[].architecture']],
   [

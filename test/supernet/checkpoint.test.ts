@@ -1,10 +1,13 @@
+import { spawnSync } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   loadCheckpoint,
   saveCheckpoint,
+  sweepCheckpoint,
   type CheckpointDisk,
   type CheckpointState,
 } from '../../src/supernet/checkpoint.js';
@@ -12,6 +15,7 @@ import { encodeSafetensors } from '../../src/supernet/safetensors.js';
 import { initialiseWeights } from '../../src/supernet/weights.js';
 import { UserError } from '../../src/util/errors.js';
 import { writeAtomic } from '../../src/util/files.js';
+import { sweepTemporaries } from '../../src/util/temporaries.js';
 import { tensor } from '../../src/util/tensor.js';
 import { smallSpace } from './spaces.js';
 
@@ -43,6 +47,8 @@ const plain = ({ space: s, ...rest }: CheckpointState): unknown => ({ ...rest, s
 
 class Killed extends Error {}
 
+const deadPid = spawnSync(process.execPath, ['--version']).pid;
+
 /** A real disk that dies at operation `at`: a write in flight leaves part of its temporary file, as a kill does. */
 function dyingDisk(at: number): { disk: CheckpointDisk; operations: () => number } {
   let done = 0;
@@ -57,7 +63,7 @@ function dyingDisk(at: number): { disk: CheckpointDisk; operations: () => number
   const disk: CheckpointDisk = {
     write: (path, content) =>
       step(
-        () => writeFile(`${path}.123-0-4.tmp`, content.subarray(0, content.length >> 1)),
+        () => writeFile(`${path}.${deadPid}-0-4.tmp`, content.subarray(0, content.length >> 1)),
         () => writeAtomic(path, content),
       ),
     list: (where) => readdir(where),
@@ -110,7 +116,7 @@ describe('saveCheckpoint and loadCheckpoint', () => {
 });
 
 describe('a kill during a save', () => {
-  it('between or within any two operations leaves the old or the new checkpoint, and the next save cleans up', async () => {
+  it('between or within any two operations leaves the old or the new checkpoint, and the next start cleans up', async () => {
     const [older, newer, next] = [state(1), state(2), state(3)];
     const outcomes: string[] = [];
     for (let at = 0; ; at++) {
@@ -128,6 +134,9 @@ describe('a kill during a save', () => {
       const isNew = JSON.stringify((found as CheckpointState).position) === JSON.stringify(newer.position);
       expect(found).toEqual(plain(isNew ? newer : older));
       outcomes.push(isNew ? 'new' : 'old');
+      await sweepCheckpoint(run);
+      await sweepTemporaries(run);
+      expect(await loaded(run)).toEqual(found);
       await saveCheckpoint(run, next);
       expect(await loaded(run)).toEqual(plain(next));
       expect(await readdir(run)).toHaveLength(3);
@@ -158,6 +167,52 @@ describe('a kill during a save', () => {
     expect(await loaded()).toEqual(plain(state(1)));
     await saveCheckpoint(folder, moved);
     expect(await loaded()).toEqual(plain(moved));
+  });
+});
+
+describe('two processes that save in one folder', () => {
+  /** A disk whose operations wait for their turn. */
+  function steppedDisk(turn: () => Promise<void>): CheckpointDisk {
+    return {
+      write: async (path, content) => (await turn(), writeAtomic(path, content)),
+      list: async (where) => (await turn(), readdir(where)),
+      remove: async (path) => (await turn(), rm(path, { force: true })),
+    };
+  }
+
+  /** Two saves, each a pair of them one after the other, whose operations happen in the order of `turns`. */
+  async function interleaved(run: string, turns: readonly boolean[]): Promise<void> {
+    const waiting: (() => void)[][] = [[], []];
+    const ended = [false, false];
+    const saver = async (who: 0 | 1): Promise<void> => {
+      const disk = steppedDisk(() => new Promise((resolve) => waiting[who]!.push(resolve)));
+      for (const step of [10 + who, 20 + who]) await saveCheckpoint(run, state(step), disk);
+      ended[who] = true;
+    };
+    const both = Promise.all([saver(0), saver(1)]);
+    const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2));
+    for (let i = 0; !(ended[0]! && ended[1]!); i++) {
+      const first = (turns[i % turns.length] ?? false) ? 1 : 0;
+      const who = ended[first]! ? 1 - first : first;
+      while (!ended[who]! && waiting[who]!.length === 0) await settle();
+      waiting[who]!.shift()?.();
+      await settle();
+    }
+    await both;
+  }
+
+  it('leave a checkpoint that is whole, in whatever order their operations happen', async () => {
+    let runs = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.boolean(), { minLength: 4, maxLength: 20 }), async (turns) => {
+        const run = join(folder, `both${runs++}`);
+        await saveCheckpoint(run, state(1));
+        await interleaved(run, turns);
+        const { position } = (await loaded(run)) as CheckpointState;
+        expect([10, 11, 20, 21]).toContain((position as { step: number }).step);
+      }),
+      { numRuns: 12, seed: 4 },
+    );
   });
 });
 

@@ -154,13 +154,15 @@ async function importTable(
   options: ImportOptions,
   self: Command,
 ): Promise<void> {
-  const [{ latencyImportByName }, { ownTablePath }, { loadSpace }, { writeTable }, path] = await Promise.all([
-    import('../../latency/import/index.js'),
-    import('../../pipeline/tables.js'),
-    import('../../space/presets.js'),
-    import('../../latency/table.js'),
-    import('node:path'),
-  ]);
+  const [{ latencyImportByName }, { ownTablePath }, { loadSpace }, { writeTable }, { withFileLock }, path] =
+    await Promise.all([
+      import('../../latency/import/index.js'),
+      import('../../pipeline/tables.js'),
+      import('../../space/presets.js'),
+      import('../../latency/table.js'),
+      import('../../util/lock.js'),
+      import('node:path'),
+    ]);
   const format = latencyImportByName(options.format);
   const space = await loadSpace(options.space, spaceOverrides(options));
   const { licence, note, batch } = options;
@@ -169,7 +171,8 @@ async function importTable(
   const origin = { source, licence, note };
   const { table, missing, unused } = await format.read({ files, device, space, origin, batch });
   const file = options.out ?? (await ownTablePath(device, space));
-  await writeTable(file, table);
+  const purpose = { action: 'import into', instead: 'give another --out' };
+  await withFileLock(file, purpose, () => writeTable(file, table));
   const missingBlocks = [...missing.values()].flat().length;
   const document = {
     table: file,

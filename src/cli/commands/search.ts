@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { SearchLimit } from '../../pipeline/search.js';
+import type { SearchLimit, SearchRunRequest } from '../../pipeline/search.js';
 import { PICK_RULES, type PickRule } from '../../search/pick.js';
 import { UsageError } from '../../util/errors.js';
 import { integer, number, seedOption, type CliContext, type Register } from '../context.js';
@@ -83,7 +83,7 @@ export const search: Register = (program, context) => {
 };
 
 async function searchByPredictors(options: SearchOptions, self: Command, context: CliContext): Promise<void> {
-  const { supernet, objective, strategy, budget, pareto, pick, out, journal, seed } = options;
+  const { supernet, pareto, out } = options;
   if (out !== undefined && pareto !== true)
     throw new UsageError('Cannot write a front: --out belongs to --pareto');
   checkSpaceChoice(options);
@@ -91,23 +91,41 @@ async function searchByPredictors(options: SearchOptions, self: Command, context
     throw new UsageError(
       'Cannot search without a supernet: nothing predicts accuracies, so --objective is wanted, such as macs:max',
     );
-  const [{ openRun }, { createRuntime }, { frontFile, searchRun }, { searchText, subnetRow }] =
-    await Promise.all([
-      import('../../pipeline/run.js'),
-      import('../../pipeline/runtime.js'),
-      import('../../pipeline/search.js'),
-      import('../searchTables.js'),
-    ]);
+  const [{ openRun }, { frontFolder }, { withFolderLock }] = await Promise.all([
+    import('../../pipeline/run.js'),
+    import('../../pipeline/writeFront.js'),
+    import('../../util/lock.js'),
+  ]);
   const run = supernet === undefined ? undefined : await openRun(supernet);
   const space = run === undefined ? await chosenSpace(options) : run.space;
   const devices = await openDeviceTables(space, options.device, options.table);
+  const opened = { space, devices, ...(run && { run }) };
+  if (pareto !== true) return searchOpened(opened, undefined, options, self, context);
+  const folder = out ?? frontFolder(run?.folder ?? '.');
+  const purpose = { action: 'write a front into', instead: 'give another --out' };
+  return withFolderLock(folder, purpose, () => searchOpened(opened, folder, options, self, context));
+}
+
+/** Writes the front into `folder` where there is one. */
+async function searchOpened(
+  opened: Pick<SearchRunRequest, 'run' | 'space' | 'devices'>,
+  folder: string | undefined,
+  options: SearchOptions,
+  self: Command,
+  context: CliContext,
+): Promise<void> {
+  const { objective, strategy, budget, pareto, pick, journal, seed } = options;
+  const { space, devices } = opened;
+  const [{ createRuntime }, { frontFile, searchRun }, { searchText, subnetRow }] = await Promise.all([
+    import('../../pipeline/runtime.js'),
+    import('../../pipeline/search.js'),
+    import('../searchTables.js'),
+  ]);
   const runtime = await createRuntime();
   try {
     const result = await searchRun({
-      space,
-      ...(run && { run }),
+      ...opened,
       engine: runtime.inference,
-      devices,
       limits: limitsOf(options),
       seed,
       logger: await context.logger(),
@@ -121,11 +139,9 @@ async function searchByPredictors(options: SearchOptions, self: Command, context
     const row = (found: typeof result.best) => subnetRow(found, devices[0]?.name);
     const { evaluated, best, front, picked } = result;
     let files: Record<string, string> = {};
-    if (pareto === true) {
-      const { frontFolder, writeFront } = await import('../../pipeline/writeFront.js');
-      files = {
-        ...(await writeFront(out ?? frontFolder(run?.folder ?? '.'), frontFile({ space, seed }, result))),
-      };
+    if (folder !== undefined) {
+      const { writeFront } = await import('../../pipeline/writeFront.js');
+      files = { ...(await writeFront(folder, frontFile({ space, seed }, result))) };
     }
     const document = {
       strategy: result.strategy,

@@ -35,7 +35,7 @@ export interface ModelStoreLimits {
 
 const SUFFIX = '.onnx';
 /** What an agent that was killed left half written. */
-const LEFT_OVER = /^(incoming-\d+|[0-9a-f]{64}\.onnx\.[\d-]+)\.tmp$/;
+const LEFT_OVER = /^(incoming-\d+|[0-9a-f]{64}\.onnx\.[0-9a-f-]+)\.tmp$/;
 
 export class ModelStore implements ModelSupply {
   /** Bytes by hash; least recently used first. */

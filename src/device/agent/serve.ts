@@ -2,6 +2,7 @@
 import { homedir, hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { readText } from '../../util/files.js';
+import { lockFolder } from '../../util/lock.js';
 import { startAgent, type AgentOptions, type RunningAgent } from './server.js';
 import { claimToken, originOf } from '../tokenOrigins.js';
 import { fromHome, readOrMakeToken } from './token.js';
@@ -37,9 +38,24 @@ function originsOf(agentUrl: string): string[] {
   });
 }
 
-/** Throws UserError where a file cannot be used, and as `startAgent`. */
+/** Throws UserError where a file cannot be used or another agent has the folder, and as `startAgent`. */
 export async function serveAgent(options: ServeOptions): Promise<RunningAgent & { readonly folder: string }> {
-  const { tokenFile, certFile, keyFile, folder = cacheFolder(options.port), ...rest } = options;
+  const { folder = cacheFolder(options.port) } = options;
+  const purpose = { action: 'serve from', instead: 'give another --folder' };
+  const release = await lockFolder(folder, purpose, 0o700);
+  try {
+    const agent = await serveFrom(folder, options);
+    const close = (): Promise<void> => agent.close().finally(release);
+    return { ...agent, close, folder };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/** With the folder's lock. */
+async function serveFrom(folder: string, options: ServeOptions): Promise<RunningAgent> {
+  const { tokenFile, certFile, keyFile, ...rest } = options;
   const token = await readOrMakeToken(tokenFile, options.logger);
   const pem = (path: string): Promise<string> => readText(fromHome(path));
   const tls =
@@ -64,5 +80,5 @@ export async function serveAgent(options: ServeOptions): Promise<RunningAgent & 
     ...(tls === undefined ? {} : { tls }),
   });
   origins = originsOf(agent.url);
-  return { ...agent, folder };
+  return agent;
 }
