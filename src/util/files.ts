@@ -66,7 +66,7 @@ async function writeNew(path: string, content: string): Promise<void> {
  * or not there. False where there is one of this name. Throws UserError.
  */
 export async function createPrivate(path: string, content: string): Promise<boolean> {
-  const temporary = `${path}.${process.pid}-${threadId}-${temporaries++}.tmp`;
+  const temporary = temporaryName(path);
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     // Of a process that had this number and was killed.
