@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { SearchLimit, SearchRunRequest } from '../../pipeline/search.js';
 import { PICK_RULES, type PickRule } from '../../search/pick.js';
+import type { SearchSpace } from '../../space/space.js';
 import { UsageError } from '../../util/errors.js';
 import { integer, number, seedOption, type CliContext, type Register } from '../context.js';
 import { openDeviceTables } from '../deviceTables.js';
@@ -83,7 +84,7 @@ export const search: Register = (program, context) => {
 };
 
 async function searchByPredictors(options: SearchOptions, self: Command, context: CliContext): Promise<void> {
-  const { supernet, pareto, out } = options;
+  const { supernet, objective, pareto, out } = options;
   if (out !== undefined && pareto !== true)
     throw new UsageError('Cannot write a front: --out belongs to --pareto');
   checkSpaceChoice(options);
@@ -108,7 +109,7 @@ async function searchByPredictors(options: SearchOptions, self: Command, context
 
 /** Writes the front into `folder` where there is one. */
 async function searchOpened(
-  opened: Pick<SearchRunRequest, 'run' | 'space' | 'devices'>,
+  opened: Pick<SearchRunRequest, 'run' | 'devices'> & { readonly space: SearchSpace },
   folder: string | undefined,
   options: SearchOptions,
   self: Command,
