@@ -11,6 +11,7 @@ import { writeAtomic } from '../util/files.js';
 import { formatShape, sameShape, type Tensor } from '../util/tensor.js';
 import type { ModelMetadata } from './metadata.js';
 import { buildModel } from './model.js';
+import { seal } from './seal.js';
 import { requirePassed, runExactly, verifyModel, type Verification } from './verify.js';
 
 export interface Subnet {
@@ -67,13 +68,14 @@ export function subnetMetadata(request: Omit<ExportRequest, 'outPath' | 'weights
 export function subnetModel(request: Omit<ExportRequest, 'outPath'>): Uint8Array {
   const { space, weights, arch, statistics, batch = 1 } = request;
   const network = space.network(arch);
-  return buildModel({
+  const model = buildModel({
     network: staticNetwork(network),
     tensors: extractSubnet(weights, network, statistics),
     batch,
     name: space.name,
     metadata: subnetMetadata(request),
   });
+  return seal(model);
 }
 
 /**
@@ -105,6 +107,7 @@ export function verifySubnet(
   const { where = 'the model' } = options;
   const { input } = subnet.space.network(subnet.arch);
   return verifyModel(bytes, {
+    mostBytes: Infinity,
     ...options,
     expectedLogits: (images) => {
       const wanted = [images.shape[0]!, input.channels, input.height, input.width];

@@ -19,6 +19,8 @@ export const METADATA_KEYS = {
   accuracy: 'ofakit.accuracy',
   /** `[{"device","latencyMs","batch"}]`. */
   latency: 'ofakit.latency',
+  /** SHA-256 of weights and operators (`contentSha256`): not part of `ModelMetadata`, as `seal` adds it. */
+  sha256: 'ofakit.sha256',
   /** Version of ofakit, as in `producer_version`. */
   version: 'ofakit.version',
 } as const;
@@ -49,6 +51,7 @@ const schemas = {
       batch: z.number().int().positive().optional(),
     }),
   ),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hexadecimal'),
   version: z.string(),
 };
 
@@ -62,11 +65,11 @@ export interface ModelMetadata {
 }
 
 /** As `ModelMetadata`, with the version that wrote it; what is not there is undefined. */
-export type ReadMetadata = Partial<ModelMetadata> & { readonly version?: string };
+export type ReadMetadata = Partial<ModelMetadata> & { readonly version?: string; readonly sha256?: string };
 
 /** The properties to write. */
 export function encodeMetadata(metadata: ModelMetadata): Record<string, string> {
-  const all = { ...metadata, version: packageVersion() };
+  const all: ReadMetadata = { ...metadata, version: packageVersion() };
   return Object.fromEntries(
     Object.entries(METADATA_KEYS)
       .map(([key, name]) => [name, all[key as keyof typeof all]] as const)
@@ -75,14 +78,14 @@ export function encodeMetadata(metadata: ModelMetadata): Record<string, string> 
   );
 }
 
-/** The properties of a file; those of others are let pass. Throws UserError for a value of the wrong form. */
-export function decodeMetadata(properties: ReadonlyMap<string, string>): ReadMetadata {
+/** The properties of the file `where`; those of others are let pass. Throws UserError for a value of the wrong form. */
+export function decodeMetadata(properties: ReadonlyMap<string, string>, where = 'the model'): ReadMetadata {
   const entries: [string, unknown][] = [];
   for (const [key, name] of Object.entries(METADATA_KEYS) as [keyof typeof schemas, string][]) {
     const text = properties.get(name);
     if (text === undefined) continue;
     const schema: z.ZodType = schemas[key];
-    entries.push([key, parseJson(text, schema, `the model's property "${name}"`)]);
+    entries.push([key, parseJson(text, schema, `${where}, property "${name}"`)]);
   }
   return Object.fromEntries(entries);
 }

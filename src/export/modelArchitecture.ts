@@ -12,6 +12,7 @@ export async function modelArchitecture(path: string, space: SearchSpace): Promi
   const { metadataProps } = decodeModel(await readBytes(path), path);
   const { architecture, space: from } = decodeMetadata(
     new Map(metadataProps.map(({ key, value }) => [key ?? '', value ?? ''])),
+    path,
   );
   if (architecture === undefined || from === undefined) {
     throw new UserError(

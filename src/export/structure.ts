@@ -68,11 +68,11 @@ function shapeProblems({ graph }: Onnx.ModelProto): string[] {
   return problems;
 }
 
-function metadataProblems(model: Onnx.ModelProto): string[] {
+function metadataProblems(model: Onnx.ModelProto, where: string): string[] {
   const properties = propertiesOf(model);
   const missing = REQUIRED.filter((key) => !properties.has(key)).map((key) => `property "${key}" is missing`);
   try {
-    decodeMetadata(properties);
+    decodeMetadata(properties, where);
     return missing;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
@@ -83,5 +83,7 @@ function metadataProblems(model: Onnx.ModelProto): string[] {
 /** What is wrong with a file, one line each; [] where nothing is. Throws UserError for what is no ONNX file. */
 export function structureProblems(bytes: Uint8Array, where = 'the model'): string[] {
   const model = decodeModel(bytes, where);
-  return [domainProblems, nameProblems, shapeProblems, metadataProblems].flatMap((check) => check(model));
+  return [domainProblems, nameProblems, shapeProblems, metadataProblems].flatMap((check) =>
+    check(model, where),
+  );
 }

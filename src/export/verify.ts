@@ -3,11 +3,13 @@ import { createOnnxRuntimeEngine } from '../engine/onnxruntime/engine.js';
 import { loadRuntime } from '../engine/onnxruntime/runtime.js';
 import { referenceEngine } from '../engine/reference.js';
 import type { Graph } from '../graph/graph.js';
+import { peakBytes } from '../graph/peakMemory.js';
 import { readOnnx, type ReadModel } from '../lowering/readOnnx.js';
 import { UserError } from '../util/errors.js';
 import { createRandom } from '../util/random.js';
 import { formatShape, sameShape, sizeOf, tensor, type Shape, type Tensor } from '../util/tensor.js';
-import { decodeMetadata, type ReadMetadata } from './metadata.js';
+import { decodeMetadata, METADATA_KEYS, type ReadMetadata } from './metadata.js';
+import { integrityOf, type Integrity } from './seal.js';
 import { structureProblems } from './structure.js';
 
 /** Levels of optimisation of ONNX Runtime, each a different program. */
@@ -21,6 +23,12 @@ export const DEFAULT_TOLERANCE = 1e-4;
 export const INT8_TOLERANCE = 0.1;
 /** Products up to which float64 arithmetic in JavaScript takes about a second. */
 const MAX_REFERENCE_PRODUCTS = 1e8;
+/** It keeps all results, as float64. */
+const MAX_REFERENCE_VALUES = 2 ** 24;
+
+const MIB = 2 ** 20;
+/** A file of a kilobyte may describe tensors of gigabytes; one of a network's size may need some. */
+const allowedBytes = (fileBytes: number): number => Math.min(256 * MIB + 64 * fileBytes, 8192 * MIB);
 
 export interface VerifyOptions {
   /** [N, C, S, S]; default: seeded N(0, 1), of the file's batch; two where that is open, to see that it really is. */
@@ -31,6 +39,8 @@ export interface VerifyOptions {
   readonly tolerance?: number;
   /** What messages call the file. */
   readonly where?: string;
+  /** That running it may take by its shapes. Default: 256 MiB and 64 times the file, 8 GiB at most. */
+  readonly mostBytes?: number;
 }
 
 export interface PathResult {
@@ -51,6 +61,8 @@ export interface Verification {
   readonly reference: 'expected logits' | 'own reading';
   readonly tolerance: number;
   readonly largestLogit: number;
+  /** Whether weights and operators are those that were exported, by the hash in the file. */
+  readonly integrity: Integrity;
   readonly metadata: ReadMetadata;
 }
 
@@ -65,6 +77,20 @@ function productsOf(graph: Graph): number {
     .reduce((sum, n) => sum + n, 0);
 }
 
+const valuesOf = ({ nodes }: Graph): number =>
+  nodes.reduce((sum, { outputs }) => outputs.reduce((own, { shape }) => own + sizeOf(shape), sum), 0);
+
+/** Throws UserError for a graph whose tensors together take more than `mostBytes` at a time. */
+function checkMemory(graph: Graph, mostBytes: number, where: string): void {
+  const inputs = [...graph.inputs.values()].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+  const bytes = peakBytes(graph) + inputs;
+  if (bytes <= mostBytes) return;
+  const mib = (value: number): string => `${Math.ceil(value / MIB)} MiB`;
+  throw new UserError(
+    `Cannot verify ${where}: its tensors may take ${mib(mostBytes)} for a file of this size: running it takes ${mib(bytes)}`,
+  );
+}
+
 /**
  * Runs a graph with one input `input` and one output `logits`, as exactly as its size allows: in float64, or on ONNX
  * Runtime without optimisation.
@@ -73,7 +99,7 @@ export async function runExactly(
   graph: Graph,
   images: Tensor,
 ): Promise<{ readonly logits: Tensor; readonly how: string }> {
-  const small = productsOf(graph) <= MAX_REFERENCE_PRODUCTS;
+  const small = productsOf(graph) <= MAX_REFERENCE_PRODUCTS && valuesOf(graph) <= MAX_REFERENCE_VALUES;
   const engine = small ? referenceEngine : await createOnnxRuntimeEngine({ optimization: 'disabled' });
   const program = await engine.compile(graph);
   try {
@@ -151,7 +177,7 @@ const largest = ({ data }: Tensor): number => data.reduce((top, v) => Math.max(t
 /**
  * Checks the form of an exported file (opset, domains, names, shapes, metadata), runs it on ONNX Runtime at every
  * optimisation level and through `readOnnx`, and compares the logits. Throws UserError for a file that cannot be read at
- * all, and for one whose shapes are not those of the images or the expected logits.
+ * all, for one that would take absurdly much memory, and for one whose shapes are not those of the images or the expected logits.
  */
 export async function verifyModel(bytes: Uint8Array, options: VerifyOptions = {}): Promise<Verification> {
   const { where = 'the model' } = options;
@@ -159,6 +185,12 @@ export async function verifyModel(bytes: Uint8Array, options: VerifyOptions = {}
   const model = readOnnx(bytes, { batch: options.images?.shape[0] ?? 2, where });
   const tolerance = options.tolerance ?? (model.quantized ? INT8_TOLERANCE : DEFAULT_TOLERANCE);
   const shape = inputShape(model, where);
+  checkMemory(model.graph, options.mostBytes ?? allowedBytes(bytes.length), where);
+  const integrity = integrityOf(bytes, where);
+  if (integrity === 'differs')
+    problems.push(
+      `weights and operators must be those that were exported: their hash is another than "${METADATA_KEYS.sha256}" says; the file is damaged or was changed`,
+    );
   const images = options.images ?? verificationImages(shape);
   checkShape(where, 'images', images, shape);
   const own = await runExactly(model.graph, images);
@@ -188,6 +220,7 @@ export async function verifyModel(bytes: Uint8Array, options: VerifyOptions = {}
     reference: options.expectedLogits === undefined ? 'own reading' : 'expected logits',
     tolerance,
     largestLogit: top,
+    integrity,
     metadata: readableMetadata(model.metadata),
   };
 }

@@ -13,6 +13,8 @@ import { checkShape, readFloats, toNumber } from './reader/tensors.js';
 /** Since 13 axes are inputs, and softmax works on one axis. */
 const OLDEST_OPSET = 13;
 const NEWEST_OPSET = 25;
+/** Constants have as many elements as the file has bytes, twice where they are dequantised first; and some. */
+const SPARE_ELEMENTS = 65_536;
 
 export interface ReadOptions {
   /** Size of a first dimension that the file leaves open. Default 1. */
@@ -59,7 +61,7 @@ export function readOnnx(bytes: Uint8Array, options: ReadOptions = {}): ReadMode
   const { where = 'the model' } = options;
   const model = decodeModel(bytes, where);
   const opset = readOpset(model, where);
-  const reader = new GraphReader(model.graph!, options.batch ?? 1, where);
+  const reader = new GraphReader(model.graph!, options.batch ?? 1, where, 2 * bytes.length + SPARE_ELEMENTS);
   return {
     graph: reader.read(),
     metadata: new Map(model.metadataProps.map(({ key, value }) => [key ?? '', value ?? ''])),
@@ -89,6 +91,8 @@ class GraphReader {
     private readonly graph: Onnx.IGraphProto,
     private readonly batch: number,
     private readonly where: string,
+    /** Elements that constants may have together. */
+    private elementsLeft: number,
   ) {}
 
   read(): Graph {
@@ -133,10 +137,20 @@ class GraphReader {
 
   private readonly constantValue = (name: string, proto: Onnx.ITensorProto): Value => {
     const { shape, data } = readFloats(proto, `${this.where}: tensor "${name}"`);
+    this.takeElements(data.length);
     const value = this.b.constant(name, shape, data);
     this.names.set(name, { value });
     return value;
   };
+
+  /** A constant may be read again and again, which takes a file few bytes only. */
+  private takeElements(count: number): void {
+    this.elementsLeft -= count;
+    if (this.elementsLeft < 0)
+      throw new UserError(
+        `Cannot read ${this.where}: its constants must have no more elements than the file has bytes: they are used again and again`,
+      );
+  }
 
   private readNode(node: Onnx.INodeProto): void {
     const call = new ReadingCall(this.b, node, this.names, this.constantValue, this.where);
@@ -163,6 +177,7 @@ class GraphReader {
       if (error instanceof UserError) throw error;
       throw call.fail((error as Error).message);
     }
+    if ('constant' in result) this.takeElements((result.constant.rawData?.length ?? 0) / 4);
     if ('value' in result)
       checkShape(result.value.shape, `${this.where}: result of node "${node.name ?? ''}"`);
     this.define(output, result);

@@ -94,7 +94,7 @@ export async function exportInt8(request: Int8Request): Promise<Int8Result> {
       ...(ownLatency === null ? {} : { latency: [{ device: device.name, latencyMs: ownLatency, batch }] }),
     }),
   );
-  const verification = await verifyModel(bytes, { where: outPath });
+  const verification = await verifyModel(bytes, { where: outPath, mostBytes: Infinity });
   requirePassed(verification, outPath);
   await writeAtomic(outPath, bytes);
   return {

@@ -149,8 +149,11 @@ describe('small supernets', () => {
     const result = await verifySubnet(onnx.ModelProto.encode(model).finish(), subnet);
     expect(result.passed).toBe(false);
     expect(result.paths.every(({ passed }) => !passed)).toBe(true);
-    // By itself the file is consistent.
-    expect((await verifyModel(onnx.ModelProto.encode(model).finish())).passed).toBe(true);
+    // By itself the file is consistent: its hash tells.
+    const alone = await verifyModel(onnx.ModelProto.encode(model).finish());
+    expect(alone.paths.every(({ passed }) => passed)).toBe(true);
+    expect(alone).toMatchObject({ passed: false, integrity: 'differs' });
+    expect(alone.problems.join()).toContain('the file is damaged or was changed');
   });
 
   it('are found out when the statistics are of another subnet', async () => {

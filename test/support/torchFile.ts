@@ -202,7 +202,7 @@ export function writeZip(parts: readonly ZipPart[]): Buffer {
   return Buffer.concat([...files, central, end]);
 }
 
-/** Parts of the archive that `torch.save(value)` writes. */
+/** Parts of the archive that `torch.save(value)` writes; `deflate`: all but the pickle are packed. */
 export function torchParts(
   value: Writable,
   options: { deflate?: boolean; byteOrder?: string } = {},
@@ -212,7 +212,7 @@ export function torchParts(
   pickler.write(value);
   const part = (name: string, bytes: Uint8Array): ZipPart => ({ name: `archive/${name}`, bytes, deflate });
   return [
-    part('data.pkl', pickler.finish()),
+    { ...part('data.pkl', pickler.finish()), deflate: false },
     ...(byteOrder === undefined ? [] : [part('byteorder', Buffer.from(byteOrder))]),
     ...pickler.storages.map(({ bytes }, i) => part(`data/${i}`, bytes)),
     part('version', Buffer.from('3\n')),

@@ -145,7 +145,7 @@ const formatExport = ({ path, sizeBytes, verification }: ExportResult): string =
   `${path}, ${kib(sizeBytes)}\n${formatVerification(verification)}`;
 
 /** A line for every way the file was run. */
-export function formatVerification({ paths, problems }: Verification): string {
+export function formatVerification({ paths, problems, integrity }: Verification): string {
   return (
     formatRows(
       ['run by', 'largest difference', 'relative', ''],
@@ -155,6 +155,10 @@ export function formatVerification({ paths, problems }: Verification): string {
         p.relativeDifference.toExponential(2),
         p.passed ? 'passed' : 'FAILED',
       ]),
-    ) + problems.map((problem) => `Problem: ${problem}\n`).join('')
+    ) +
+    (integrity === 'no hash'
+      ? 'The file has no hash of its weights: it was exported before files had one, so damage cannot be told\n'
+      : '') +
+    problems.map((problem) => `Problem: ${problem}\n`).join('')
   );
 }

@@ -7,6 +7,7 @@ import { decodeModel } from '../../lowering/readOnnx.js';
 import { readFloats } from '../../lowering/reader/tensors.js';
 import { activationGrid, biasScale, quantizeWeights, type ActivationGrid, type Range } from './affine.js';
 import { planQuantization } from './plan.js';
+import { seal } from '../seal.js';
 
 export interface QuantizeOptions {
   /**
@@ -147,7 +148,7 @@ export function tensorsToCalibrate(bytes: Uint8Array): string[] {
 }
 
 /**
- * The quantised form of a float model as `subnetModel` makes it: same input, outputs and metadata. Throws UserError for
+ * The quantised form of a float model as `subnetModel` makes it: same input, outputs and metadata, but for the hash. Throws UserError for
  * a model that is quantised already, RangeError where a range is missing or not finite.
  */
 export function quantizeModel(
@@ -157,5 +158,5 @@ export function quantizeModel(
 ): Uint8Array {
   const model = decodeModel(bytes);
   new Quantizer(model.graph!, ranges, reduceRange ? 63 : 127).run();
-  return onnx.ModelProto.encode(model).finish();
+  return seal(onnx.ModelProto.encode(model).finish());
 }

@@ -2,15 +2,19 @@
  * Reads Python pickles as data. A pickle is a program for a stack machine that may call anything Python can import; here
  * nothing is ever called: the few names that state dicts of PyTorch need stand for plain values, and any other is refused
  * by its name. Opcodes: https://github.com/python/cpython/blob/main/Lib/pickletools.py; which names suffice:
- * `torch/_weights_only_unpickler.py` of PyTorch. Files may come from anywhere: the result is a value or a UserError, and
- * memory stays proportional to the pickle's length.
+ * `torch/_weights_only_unpickler.py` of PyTorch. Files may come from anywhere: the result is a value or a UserError, and time
+ * and memory stay proportional to the pickle's length.
  */
 import type { ByteReader } from './byteReader.js';
 
-/** What a pickle may hold: lists and tuples are arrays, dicts and OrderedDicts maps. Lists may contain themselves. */
+/**
+ * What a pickle may hold: lists and tuples are arrays, dicts and OrderedDicts maps. Lists may contain themselves. Maps have the
+ * entries whose keys are texts: those of a state dict are, and others (an optimiser numbers its tensors) mean nothing here and
+ * could be chosen to collide.
+ */
 export type PickleValue<T> =
   null | boolean | number | bigint | string | T | readonly PickleValue<T>[] | PickleMap<T>;
-export type PickleMap<T> = ReadonlyMap<PickleValue<T>, PickleValue<T>>;
+export type PickleMap<T> = ReadonlyMap<string, PickleValue<T>>;
 
 /** What a pickle's names and persistent ids mean. */
 export interface PickleMeaning<T> {
@@ -24,6 +28,15 @@ export interface PickleMeaning<T> {
 
 /** Characters of a name that a message shows. */
 const LONGEST_NAME = 200;
+/** Marks that are open at a time: each is a level of nesting. */
+const MOST_MARKS = 1000;
+/** Objects of any pickle, whatever its length; a tensor takes six. */
+const MOST_OBJECTS = 2_000_000;
+/** Bytes of a pickle for each object, and objects that any may have: PyTorch writes ten bytes and more for one. */
+const BYTES_PER_OBJECT = 4;
+const SPARE_OBJECTS = 1000;
+/** Python numbers what it remembers in order, from 0 or 1. */
+const MOST_HOLES = 16;
 const ORDERED_DICT = 'collections.OrderedDict';
 
 /** A name that the pickle may call; never leaves this file. */
@@ -82,14 +95,19 @@ class Unpickler<T extends object> {
   private stack: Item<T>[] = [];
   /** Stacks below each open mark. */
   private readonly below: Item<T>[][] = [];
-  private readonly memo = new Map<number, Item<T>>();
+  /** By number, in the order in which writers count them. */
+  private readonly memo: Item<T>[] = [];
+  private objects = 0;
+  private readonly mostObjects: number;
   /** Pairs that OrderedDicts were made of: a list may be used many times, which takes the pickle few bytes only. */
   private pairs = 0;
 
   constructor(
     private readonly reader: ByteReader,
     private readonly meaning: PickleMeaning<T>,
-  ) {}
+  ) {
+    this.mostObjects = Math.min(MOST_OBJECTS, SPARE_OBJECTS + reader.length / BYTES_PER_OBJECT);
+  }
 
   load(): PickleValue<T> {
     for (;;) {
@@ -131,14 +149,30 @@ class Unpickler<T extends object> {
     this.stack.push(item);
   }
 
+  /** What takes memory of its own: lists, dicts, tensors. */
+  private pushObject(item: Item<T>): void {
+    if (++this.objects > this.mostObjects)
+      this.fail(
+        `its pickle must hold at most ${Math.floor(this.mostObjects)} lists, dicts and tensors`,
+        'it holds more',
+      );
+    this.push(item);
+  }
+
   private remember(key: number): void {
     const top = this.stack[this.stack.length - 1];
-    if (top === undefined) this.fail('its pickle must hold what its opcodes take', 'a value is missing');
-    else this.memo.set(key, top);
+    if (top === undefined)
+      return this.fail('its pickle must hold what its opcodes take', 'a value is missing');
+    if (key > this.memo.length + MOST_HOLES)
+      return this.fail(
+        'its pickle must number its entries in order',
+        `entry ${key} follows ${this.memo.length}`,
+      );
+    this.memo[key] = top;
   }
 
   private recall(key: number): void {
-    const item = this.memo.get(key);
+    const item = this.memo[key];
     if (item === undefined) this.fail('its pickle must refer to what it holds', `there is no entry ${key}`);
     else this.push(item);
   }
@@ -146,7 +180,7 @@ class Unpickler<T extends object> {
   private popTuple(length: number): void {
     const values: PickleValue<T>[] = [];
     for (let i = 0; i < length; i++) values.unshift(this.popValue());
-    this.push(values);
+    this.pushObject(values);
   }
 
   private list(): PickleValue<T>[] {
@@ -160,8 +194,10 @@ class Unpickler<T extends object> {
     const top = this.stack[this.stack.length - 1];
     if (!(top instanceof Map)) this.fail('its pickle must set items of dicts', 'it does not');
     else
-      for (let i = 0; i + 1 < pairs.length; i += 2)
-        (top as Map<unknown, unknown>).set(pairs[i], pairs[i + 1]);
+      for (let i = 0; i + 1 < pairs.length; i += 2) {
+        const key = pairs[i];
+        if (typeof key === 'string') (top as Map<string, unknown>).set(key, pairs[i + 1]);
+      }
   }
 
   /** A name: what it stands for, or something that only `reduce` takes. */
@@ -186,13 +222,13 @@ class Unpickler<T extends object> {
       this.fail('its pickle must call functions by name with a tuple', 'it does not');
     }
     const { name } = callee;
-    if (name === ORDERED_DICT) this.push(this.orderedDict(args as PickleValue<T>[]));
-    else this.push(this.meaning.calls.get(name)!(args as PickleValue<T>[]));
+    if (name === ORDERED_DICT) this.pushObject(this.orderedDict(args as PickleValue<T>[]));
+    else this.pushObject(this.meaning.calls.get(name)!(args as PickleValue<T>[]));
   }
 
   /** Python 2 gives an OrderedDict its items at once, as a list of pairs. */
   private orderedDict(args: readonly PickleValue<T>[]): PickleMap<T> {
-    const map = new Map<PickleValue<T>, PickleValue<T>>();
+    const map = new Map<string, PickleValue<T>>();
     const pairs = args[0] ?? [];
     if (args.length > 1 || !Array.isArray(pairs)) this.fail('an OrderedDict is made of pairs', 'it is not');
     this.pairs += pairs.length;
@@ -200,7 +236,7 @@ class Unpickler<T extends object> {
     for (const pair of pairs as PickleValue<T>[]) {
       if (!Array.isArray(pair) || pair.length !== 2)
         this.fail('an OrderedDict is made of pairs', 'it is not');
-      else map.set(pair[0] as PickleValue<T>, pair[1] as PickleValue<T>);
+      else if (typeof pair[0] === 'string') map.set(pair[0], pair[1] as PickleValue<T>);
     }
     return map;
   }
@@ -220,6 +256,8 @@ class Unpickler<T extends object> {
       case OP.frame:
         return reader.skip(8);
       case OP.mark:
+        if (this.below.length >= MOST_MARKS)
+          this.fail(`its pickle must nest at most ${MOST_MARKS} deep`, 'it nests deeper');
         this.below.push(this.stack);
         this.stack = [];
         return;
@@ -249,11 +287,11 @@ class Unpickler<T extends object> {
         return this.text(reader.uint8(), 'latin1');
       case OP.emptyTuple:
       case OP.emptyList:
-        return this.push([]);
+        return this.pushObject([]);
       case OP.emptyDict:
-        return this.push(new Map());
+        return this.pushObject(new Map());
       case OP.tuple:
-        return this.push(this.popMark());
+        return this.pushObject(this.popMark());
       case OP.tuple1:
         return this.popTuple(1);
       case OP.tuple2:
@@ -286,7 +324,7 @@ class Unpickler<T extends object> {
       case OP.longBinPut:
         return this.remember(reader.uint32());
       case OP.memoize:
-        return this.remember(this.memo.size);
+        return this.remember(this.memo.length);
       case OP.global:
         return this.global(`${reader.line()}.${reader.line()}`);
       case OP.stackGlobal: {
@@ -304,7 +342,7 @@ class Unpickler<T extends object> {
           this.fail('its pickle must give attributes to dicts only', 'it gives them to something else');
         return;
       case OP.binPersId:
-        return this.push(this.meaning.persistent(this.popValue()));
+        return this.pushObject(this.meaning.persistent(this.popValue()));
       default:
         this.fail(
           'its pickle must use the opcodes of a state dict',

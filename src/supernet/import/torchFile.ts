@@ -16,7 +16,7 @@ import {
 import { readArchive, type ArchiveFile } from './zipArchive.js';
 
 /** A description of tensors takes a few hundred bytes each. */
-const MOST_PICKLE_BYTES = 64 * 2 ** 20;
+const MOST_PICKLE_BYTES = 32 * 2 ** 20;
 /** Of packed storages, together; PyTorch never packs any. */
 const MOST_UNPACKED_BYTES = 2 ** 28;
 const ZIP_START = Buffer.from('PK\x03\x04', 'latin1');
@@ -63,7 +63,11 @@ async function readZipFormat(bytes: Uint8Array, where: string): Promise<TorchFil
     throw new UserError(`Cannot read ${where}: a checkpoint has one part "NAME/data.pkl": ${found}`);
   }
   const folder = pickle.slice(0, -'data.pkl'.length);
-  const reader = new ByteReader(files.get(pickle)!.read(MOST_PICKLE_BYTES), where);
+  const part = files.get(pickle)!;
+  // PyTorch stores it as it is; packed, a small file may hold millions of objects.
+  if (part.isPacked)
+    throw new UserError(`Cannot read ${where}: its part "${pickle}" must be stored as it is: it is packed`);
+  const reader = new ByteReader(part.read(MOST_PICKLE_BYTES), where);
   const value = unpickle(reader, torchMeaning(where, new Map()));
   const order = files.get(`${folder}byteorder`)?.read(16);
   const littleEndian = order === undefined || Buffer.from(order).toString('latin1').trim() !== 'big';

@@ -2,6 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readStateDict } from '../../../src/supernet/import/stateDict.js';
+import { ByteReader } from '../../../src/supernet/import/byteReader.js';
+import { unpickle } from '../../../src/supernet/import/pickle.js';
+import { torchMeaning } from '../../../src/supernet/import/torchTensors.js';
 import { UserError } from '../../../src/util/errors.js';
 import {
   floatStorage,
@@ -112,15 +115,18 @@ describe('hostile checkpoints', () => {
   it('does not unpack what states a wrong or an enormous size', async () => {
     const some = Buffer.alloc(1000);
     const deflated = (name: string): ZipPart => ({ name, bytes: some, deflate: true });
-    const bomb = stateSize(writeZip([deflated('a/data.pkl')]), 'a/data.pkl', 2 ** 27);
-    expect(await readAll(bomb)).toContain('must have 67108864 bytes at most');
-    const liar = stateSize(writeZip([deflated('a/data.pkl')]), 'a/data.pkl', 16);
-    expect(await readAll(liar)).toContain('must unpack to 16 bytes');
+    expect(await readAll(writeZip([deflated('a/data.pkl')]))).toContain(
+      'must be stored as it is: it is packed',
+    );
+    const huge = stateSize(writeZip([{ name: 'a/data.pkl', bytes: some }]), 'a/data.pkl', 2 ** 27);
+    expect(await readAll(huge)).toMatch(/must have 33554432 bytes at most|must be a whole zip archive/);
 
     // All packed storages together have a limit: the second would have fitted without the first.
     const tensors = [1, 2].map((x) => new WrittenTensor(floatStorage([x]), [1]));
     const parts = torchParts(new Map(tensors.map((tensor, i) => [`t${i}`, tensor])));
     const packed = parts.map((part) => (part.name.includes('/data/') ? deflated(part.name) : part));
+    const liar = await readStateDict(stateSize(writeZip(packed), 'archive/data/0', 16), 'w.pth');
+    expect(() => liar.get('t0')!.read()).toThrow('must unpack to 16 bytes');
     const file = await readStateDict(stateSize(writeZip(packed), 'archive/data/1', 2 ** 28), 'w.pth');
     expect(file.get('t0')!.read().data).toHaveLength(1);
     expect(() => file.get('t1')!.read()).toThrow('bytes at most');
@@ -143,6 +149,41 @@ describe('hostile checkpoints', () => {
       Buffer.from('.'),
     ]);
     expect(await readAll(withPickle(pickle))).toContain('one OrderedDict');
+  });
+
+  /** `count` times `piece`, and an end. */
+  const repeated = (start: string, piece: string, count: number): Buffer =>
+    Buffer.from(`${start}${piece.repeat(count)}.`, 'latin1');
+
+  it.each([
+    ['dicts', '', '}'],
+    ['lists', '', ']'],
+    ['tuples in tuples', ')', '\x85'],
+    ['OrderedDicts', 'ccollections\nOrderedDict\nq\x00', 'h\x00)R'],
+  ])('holds objects in proportion to the pickle only: %s', async (_, start, piece) => {
+    expect(await readAll(withPickle(repeated(start, piece, 50_000)))).toMatch(
+      /must hold at most \d+ lists, dicts and tensors/,
+    );
+  });
+
+  it('nests in proportion, and numbers what it remembers in order', async () => {
+    expect(await readAll(withPickle(repeated('', '(', 5000)))).toContain('must nest at most 1000 deep');
+    expect(await readAll(withPickle(Buffer.from('K\x01r\x00\x00\x00\x40.', 'latin1')))).toContain(
+      'must number its entries in order: entry 1073741824 follows 0',
+    );
+  });
+
+  it('keeps no entry of a dict whose key is no text: such keys can be chosen to collide', () => {
+    const key = Buffer.alloc(5);
+    const entries = Array.from({ length: 60_000 }, (_, i) => {
+      key.write('J', 'latin1');
+      key.writeInt32LE((i * 2 ** 16) | 0, 1);
+      return Buffer.concat([key, Buffer.from('N')]);
+    });
+    const text = Buffer.from('X\x01\x00\x00\x00a', 'latin1');
+    const dict = Buffer.concat([Buffer.from('}('), ...entries, text, Buffer.from('K\x07u.', 'latin1')]);
+    const value = unpickle(new ByteReader(dict, 'w.pth'), torchMeaning('w.pth', new Map()));
+    expect(value).toEqual(new Map([['a', 7]]));
   });
 
   it('survives lists and dicts that contain themselves', async () => {
