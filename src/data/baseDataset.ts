@@ -21,7 +21,6 @@ export interface DatasetParts {
   readonly splits: SplitPositions;
   readonly refAt: (position: number) => ExampleRef;
   readonly nameAt: (position: number) => string;
-  /** Of the images as they are stored, or as they are read. */
   readonly normalisation: (dataset: Dataset) => Promise<Normalisation>;
   readonly ignored?: readonly IgnoredFiles[];
   readonly remarks?: readonly string[];
@@ -29,13 +28,13 @@ export interface DatasetParts {
 
 /** Puts a data set together. Throws UserError when a split would be empty. */
 export function createDataset(parts: DatasetParts): Dataset {
-  const { classes, labels, splits } = parts;
-  const { source, images } = inChannels(parts, parts.source.channels);
+  const { classes, images, labels, splits } = parts;
+  const { channels, ...source } = parts.source;
   for (const split of SPLITS) {
     if (splits[split].length > 0) continue;
     throw new UserError(
       `Cannot use data set "${source.name}"${source.path === undefined ? '' : ` in ${source.path}`}: ` +
-        `at least one ${split} example is needed: it has ${labels.length} examples in all`,
+        `at least one ${split} example is needed: it has ${labels.length} examples in all; add images`,
     );
   }
   const positionOf = (split: Split, index: number): number => {
@@ -47,7 +46,6 @@ export function createDataset(parts: DatasetParts): Dataset {
     }
     return position;
   };
-  let reader: ImageReader | undefined;
   let normalisation: Promise<Normalisation> | undefined;
   const dataset: Dataset = {
     name: source.name,
@@ -63,44 +61,69 @@ export function createDataset(parts: DatasetParts): Dataset {
     label: (split, index) => labels[positionOf(split, index)]!,
     exampleName: (split, index) => parts.nameAt(positionOf(split, index)),
     ref: (split, index) => parts.refAt(positionOf(split, index)),
-    decode: async (split, index) => {
+    decode: decoder(images, (split, index) => {
       const position = positionOf(split, index);
-      reader ??= openImages(images);
-      try {
-        return await reader.read(parts.refAt(position));
-      } catch (cause) {
-        if (cause instanceof DecodeError) throw corruptImage(parts.nameAt(position), cause.message);
-        throw cause;
-      }
-    },
-    normalisation: () => (normalisation ??= normalisationInChannels(parts, dataset)),
+      return { ref: parts.refAt(position), name: parts.nameAt(position) };
+    }),
+    normalisation: () => (normalisation ??= parts.normalisation(dataset)),
   };
-  return dataset;
+  return channels === undefined ? dataset : datasetInChannels(dataset, channels);
+}
+
+/** Decodes one example after the other with one reader, naming what cannot be decoded. */
+function decoder(
+  images: ImageStore,
+  find: (split: Split, index: number) => { readonly ref: ExampleRef; readonly name: string },
+): Dataset['decode'] {
+  let reader: ImageReader | undefined;
+  return async (split, index) => {
+    const { ref, name } = find(split, index);
+    reader ??= openImages(images);
+    try {
+      return await reader.read(ref);
+    } catch (cause) {
+      if (cause instanceof DecodeError) throw corruptImage(name, cause.message);
+      throw cause;
+    }
+  };
 }
 
 /**
- * The store with images of `channels`, and the source that says so: only where that is not what the data set has by
- * itself, so that one data set has one source.
+ * The same data set with images of `channels`: grey is repeated, colour becomes luma. Its source says so, and opens to the
+ * same again.
  */
-function inChannels(
-  { source, images }: Pick<DatasetParts, 'source' | 'images'>,
-  channels: ImageChannels | undefined,
-): Pick<DatasetParts, 'source' | 'images'> {
-  const { channels: _, ...plain } = source;
-  if (channels === undefined || channels === images.channels) return { source: plain, images };
-  const converted: ImageStore =
-    images.kind === 'memory'
-      ? { ...images, channels, storedChannels: images.channels }
-      : { ...images, channels };
-  return { source: { ...plain, channels }, images: converted };
+export function datasetInChannels(dataset: Dataset, channels: ImageChannels): Dataset {
+  if (dataset.imageChannels === channels) return dataset;
+  const images: ImageStore =
+    dataset.images.kind === 'memory'
+      ? {
+          ...dataset.images,
+          channels,
+          storedChannels: dataset.images.storedChannels ?? dataset.imageChannels,
+        }
+      : { ...dataset.images, channels };
+  let normalisation: Promise<Normalisation> | undefined;
+  const converted: Dataset = {
+    ...dataset,
+    source: { ...dataset.source, channels },
+    imageChannels: channels,
+    images,
+    decode: decoder(images, (split, index) => ({
+      ref: dataset.ref(split, index),
+      name: dataset.exampleName(split, index),
+    })),
+    normalisation: () => (normalisation ??= normalisationInChannels(dataset, converted)),
+  };
+  return converted;
 }
 
-/** Published constants hold for stored images; those of grey made of colour have to be measured. */
-async function normalisationInChannels(parts: DatasetParts, dataset: Dataset): Promise<Normalisation> {
-  const given = await parts.normalisation(dataset);
-  const channels = dataset.imageChannels;
+/** Constants of grey hold for grey that is repeated; those of luma do not follow from those of colours, and are measured. */
+async function normalisationInChannels(dataset: Dataset, converted: Dataset): Promise<Normalisation> {
+  const given = await dataset.normalisation();
+  const channels = converted.imageChannels;
+  // A run's own, of the images that it was trained on.
   if (given.mean.length === channels) return given;
-  if (channels === 1) return measureNormalisation(dataset);
+  if (channels === 1) return measureNormalisation(converted);
   const repeat = (values: readonly number[]): number[] => Array.from({ length: channels }, () => values[0]!);
   return { mean: repeat(given.mean), std: repeat(given.std) };
 }

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type { DatasetSource, OnCorrupt } from '../data/dataset.js';
+import type { IgnoredFiles } from '../data/ignoredFiles.js';
 import type { Loader } from '../data/loader.js';
 import { exportSubnet } from '../export/exportSubnet.js';
 import type { Verification } from '../export/verify.js';
@@ -16,7 +17,7 @@ import { scheduleSchema, type Schedule } from '../training/schedule.js';
 import { withFolderLock } from '../util/lock.js';
 import type { Logger } from '../util/logger.js';
 import type { EngineName, Provider } from './engineName.js';
-import { createEvaluator, fittingLoader, type SupernetRun } from './run.js';
+import { createEvaluator, fittingBatch, fittingLoader, type SupernetRun } from './run.js';
 import { asBegun, openDatasetToLearn } from './runData.js';
 import type { Runtime } from './runtime.js';
 import { trainWith } from './train.js';
@@ -69,6 +70,8 @@ export interface FinetunedNetwork {
   readonly verification: Verification;
   /** Names of the images that this call left out, as they cannot be decoded. */
   readonly skippedImages: readonly string[];
+  /** What the data's folder holds beside images that are read, by reason. */
+  readonly ignoredFiles: readonly IgnoredFiles[];
 }
 
 /** One phase on labels alone, a tenth of it warm-up. */
@@ -109,7 +112,8 @@ async function finetuneAlone(request: FinetuneRequest): Promise<FinetunedNetwork
   const only = space.largest;
   const subnet = extractSubnet(run.weights, run.space.network(arch));
   const { weights, newHead } = startFrom(space, subnet, seed, run.folder, learned.otherClasses);
-  const schedule = finetuneSchedule(request);
+  const { batchSize, ...rest } = finetuneSchedule(request);
+  const schedule = { ...rest, batchSize: fittingBatch(batchSize, dataset, logger) };
   const loading = fittingLoader(space, dataset, {
     batchSize: schedule.batchSize,
     seed,
@@ -162,6 +166,7 @@ async function finetuneAlone(request: FinetuneRequest): Promise<FinetunedNetwork
       onnx: path,
       verification,
       skippedImages: loader.skipped,
+      ignoredFiles: loader.dataset.ignored,
     };
   };
   return withLoader(loading, (loader) =>

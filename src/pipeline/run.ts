@@ -1,5 +1,6 @@
 /** A RUN folder: a supernet and what was learned about it. */
 import { join } from 'node:path';
+import { datasetInChannels } from '../data/baseDataset.js';
 import { openDataset, parseDatasetSpec } from '../data/index.js';
 import { createLoader, type Loader } from '../data/loader.js';
 import type { Dataset, DatasetSource, OnCorrupt } from '../data/dataset.js';
@@ -76,7 +77,10 @@ export async function openData(
   return openDataset(onCorrupt === undefined ? source : { ...source, onCorrupt });
 }
 
-/** Throws UserError where the data do not fit the space, saying how. */
+/**
+ * Images get as many channels as the space takes, and batches no more images than there are. Throws UserError where the data
+ * do not fit the space, saying how.
+ */
 export async function fittingLoader(
   space: SearchSpace,
   dataset: Dataset,
@@ -88,12 +92,29 @@ export async function fittingLoader(
       `Cannot use data set "${dataset.name}" with space "${space.name}": the space has ${classes} classes, the data set ${dataset.classes.length}; try --classes ${dataset.classes.length}`,
     );
   }
-  if (dataset.imageChannels !== inputChannels) {
+  if (inputChannels !== 1 && inputChannels !== 3) {
     throw new UserError(
-      `Cannot use data set "${dataset.name}" with space "${space.name}": the space takes images of ${inputChannels} channels, the data set has ${dataset.imageChannels}`,
+      `Cannot use data set "${dataset.name}" with space "${space.name}": images have 1 channel (grey) or 3 (colour): the space takes ${inputChannels}`,
     );
   }
-  return createLoader({ dataset, ...settings });
+  const fitting = datasetInChannels(dataset, inputChannels);
+  if (fitting !== dataset) {
+    settings.logger?.info(
+      `Images of "${dataset.name}" are made ${inputChannels === 1 ? 'grey' : 'colour'}: space "${space.name}" takes ${inputChannels === 1 ? '1 channel' : '3 channels'}`,
+    );
+  }
+  const batchSize = fittingBatch(settings.batchSize, dataset, settings.logger);
+  return createLoader({ dataset: fitting, ...settings, batchSize });
+}
+
+/** The batch size, or that of all training images where they are fewer, with a word. */
+export function fittingBatch(batchSize: number, dataset: Dataset, logger?: Logger): number {
+  const images = dataset.splitSize('train');
+  if (images >= batchSize) return batchSize;
+  logger?.warn(
+    `The training part of "${dataset.name}" has ${images} images, fewer than a batch of ${batchSize}: batches have ${images}, and learning rates are scaled with them; more images train better`,
+  );
+  return images;
 }
 
 /** Scores subnets of a run. */

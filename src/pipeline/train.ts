@@ -1,6 +1,7 @@
 /** `ofa train`: a data set, a space and a schedule become a supernet. */
 import { parseDatasetSpec } from '../data/index.js';
 import type { DatasetSource, OnCorrupt } from '../data/dataset.js';
+import type { IgnoredFiles } from '../data/ignoredFiles.js';
 import type { Loader } from '../data/loader.js';
 import type { SearchSpace } from '../space/space.js';
 import type { SupernetWeights } from '../supernet/weights.js';
@@ -15,7 +16,7 @@ import { idleStopwatch } from '../util/stopwatch.js';
 import type { EngineName, Provider } from './engineName.js';
 import { openInitialWeights } from './init.js';
 import { MemoryGuard, planTrainingMemory } from './memory.js';
-import { createEvaluator, fittingLoader, openData } from './run.js';
+import { createEvaluator, fittingBatch, fittingLoader, openData } from './run.js';
 import { asBegun, underRuleOf } from './runData.js';
 import { createRuntime, type Runtime } from './runtime.js';
 
@@ -58,6 +59,8 @@ export interface TrainRequest extends TrainSettings {
 export interface TrainedSupernet extends TrainingResult {
   /** Names of the images that this call left out, as they cannot be decoded. */
   readonly skippedImages: readonly string[];
+  /** What the data's folder holds beside images that are read, by reason. */
+  readonly ignoredFiles: readonly IgnoredFiles[];
   /** With `profileSteps`, where there were steps to train. */
   readonly profile?: TrainingProfile;
   /** The most memory that the process has held, bytes. */
@@ -78,7 +81,7 @@ export function train(request: TrainRequest): Promise<TrainedSupernet> {
 
 /** With the folder's lock. */
 async function trainAlone(request: TrainRequest): Promise<TrainedSupernet> {
-  const { space, schedule, seed, logger, engine, provider, threads, workers, profileSteps } = request;
+  const { space, seed, logger, engine, provider, threads, workers, profileSteps } = request;
   const { evaluation, maxMemory, observer } = request;
   const profiler =
     profileSteps === undefined ? undefined : new StepProfiler({ warmupSteps: PROFILE_WARMUP_STEPS });
@@ -90,6 +93,8 @@ async function trainAlone(request: TrainRequest): Promise<TrainedSupernet> {
   if (initial?.newHead === true)
     logger.info(`The classifier begins anew: ${request.init!} has another number of classes`);
   const dataset = await asBegun(request.folder, await openData(source, request.onCorrupt), logger);
+  const batchSize = fittingBatch(request.schedule.batchSize, dataset, logger);
+  const schedule = { ...request.schedule, batchSize };
   const memory = planTrainingMemory({
     space,
     schedule,
@@ -108,14 +113,14 @@ async function trainAlone(request: TrainRequest): Promise<TrainedSupernet> {
     ...(threads === undefined ? {} : { threads }),
   });
   const loader = await fittingLoader(space, dataset, {
-    batchSize: schedule.batchSize,
+    batchSize,
     seed,
     logger,
     cacheBytes: memory.imageBytes,
     ...(workers === undefined ? {} : { workers }),
   });
   const guard = new MemoryGuard(memory.maxBytes, runtime.programs, logger);
-  const settings = { ...request, evaluation: { ...evaluation, ...memory.evaluation } };
+  const settings = { ...request, schedule, evaluation: { ...evaluation, ...memory.evaluation } };
   try {
     const result = await trainWith(settings, loader, runtime, initial, {
       wholeNetworks: memory.wholeNetworks,
@@ -141,6 +146,7 @@ async function trainAlone(request: TrainRequest): Promise<TrainedSupernet> {
     return {
       ...result,
       skippedImages: loader.skipped,
+      ignoredFiles: loader.dataset.ignored,
       ...(profile === undefined ? {} : { profile }),
       peakMemoryBytes: peak,
     };

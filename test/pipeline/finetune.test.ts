@@ -151,11 +151,12 @@ describe('finetune', () => {
     expect(result.verification.metadata.classes).toEqual(['blue', 'green', 'red']);
   });
 
-  it('refuses data of other channels, an architecture outside the space, data that nobody knows', async () => {
+  it('refuses data of other channels than grey and colour, an architecture outside the space, data that nobody knows', async () => {
     const folder = join(root, 'never');
     const images = await colours(join(root, 'refused'));
-    await expect(finetune(request(folder, { data: images }))).rejects.toThrow(
-      'the space takes images of 1 channels, the data set has 3',
+    const four = await untrained(tinySpace({ imageSizes: [12], inputChannels: 4, dropout: 0 }));
+    await expect(finetune(request(folder, { run: four, data: images }))).rejects.toThrow(
+      'images have 1 channel (grey) or 3 (colour): the space takes 4',
     );
     await expect(finetune(request(folder, { arch: { ...arch, d: [3] } }))).rejects.toThrow(
       /d\[0\] must be one of 1, 2: current value is 3/,

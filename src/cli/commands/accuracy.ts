@@ -86,6 +86,7 @@ export const accuracy: Register = (program, context) => {
           split,
           images,
           skippedImages: loader.skipped,
+          ignoredFiles: loader.dataset.ignored,
         };
         context.result(
           self,

@@ -68,6 +68,7 @@ export const evaluate: Register = (program, context) => {
           ...score,
           top1StandardError: fractionStandardError(score.top1, score.count),
           skippedImages: loader.skipped,
+          ignoredFiles: loader.dataset.ignored,
         };
         context.result(
           self,

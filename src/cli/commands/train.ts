@@ -82,7 +82,7 @@ export const train: Register = (program, context) => {
         import('../../space/presets.js'),
         import('../../training/schedule.js'),
       ]);
-      const { steps, weightsSha256, skippedImages, profile, peakMemoryBytes } = await run({
+      const { steps, weightsSha256, skippedImages, ignoredFiles, profile, peakMemoryBytes } = await run({
         space: await loadSpace(options.space, spaceOverrides(options)),
         data: options.data,
         schedule: await loadSchedule(options.schedule),
@@ -108,6 +108,7 @@ export const train: Register = (program, context) => {
           steps,
           weightsSha256,
           skippedImages,
+          ignoredFiles,
           peakMemoryBytes,
           ...(profile === undefined ? {} : { profile }),
         },
