@@ -157,7 +157,7 @@ describe('docs/formats.md', () => {
   });
 
   it('Data source: the keys are those of a source', () => {
-    const source = { ...parseDatasetSpec(packagePath('docs')), path: '' };
+    const source = { ...parseDatasetSpec(packagePath('docs'), { channels: 1 }), path: '' };
     expect(documentedKeys('Data source').sort()).toEqual(Object.keys(source).sort());
   });
 
