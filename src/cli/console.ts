@@ -1,6 +1,7 @@
 /** What a command prints: results on stdout, everything else on stderr. */
 import type * as cliProgress from 'cli-progress';
 import type { Logger, Progress } from '../util/logger.js';
+import { printableLine } from './printable.js';
 
 /** Where a command writes; tests pass their own. */
 export interface Console {
@@ -53,8 +54,10 @@ export async function createLogger(console: Console): Promise<Logger> {
   const line = (text: string): void => console.err(`${active === undefined ? '' : '\n'}${text}\n`);
   return {
     info: line,
-    warn: (message) => line(`Warning: ${message}`),
-    progress(label, total): Progress {
+    warn: (message) => line(`Warning: ${printableLine(message)}`),
+    progress(name, total): Progress {
+      // Bars write to the terminal themselves.
+      const label = printableLine(name);
       if (bar === undefined) return plainProgress(console, label, total);
       const single = new bar.SingleBar(
         {
@@ -71,7 +74,7 @@ export async function createLogger(console: Console): Promise<Logger> {
         update: (done, note) =>
           single.update(done, {
             whole: Math.floor(done),
-            after: note === undefined ? '' : ` · ${note}`,
+            after: note === undefined ? '' : ` · ${printableLine(note)}`,
           }),
         stop: () => {
           single.stop();
@@ -104,7 +107,7 @@ export function formatRows(
   header: readonly string[],
   rows: readonly (readonly (string | number)[])[],
 ): string {
-  const cells = [header, ...rows].map((row) => row.map(String));
+  const cells = [header, ...rows].map((row) => row.map((cell) => printableLine(String(cell))));
   const widths = header.map((_, i) => Math.max(...cells.map((row) => (row[i] ?? '').length)));
   const numeric = header.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number'));
   return cells

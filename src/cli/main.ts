@@ -6,28 +6,32 @@ import { packageVersion } from '../util/scripts.js';
 import { commands } from './commands/index.js';
 import { createProcessConsole, type Console } from './console.js';
 import { createContext } from './context.js';
+import { printableConsole } from './printable.js';
 
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
 /** Runs one command and returns its exit code. */
 export async function main(
   argv: readonly string[],
-  console: Console = createProcessConsole(),
+  terminal: Console = createProcessConsole(),
 ): Promise<number> {
-  const code = await run(argv, console);
+  const console = printableConsole(terminal);
+  const showCursor = (): void => terminal.err(terminal.interactive ? '\u001B[?25h' : '');
+  const code = await run(argv, console, showCursor);
   const problem = await console.finish?.();
   if (problem === undefined) return code;
   console.err(`${fileProblem('write', 'the result', problem).message}\n`);
   return code === EXIT.done ? EXIT.failed : code;
 }
 
-async function run(argv: readonly string[], console: Console): Promise<number> {
+async function run(argv: readonly string[], console: Console, showCursor: () => void): Promise<number> {
   const abort = new AbortController();
   let saves = false;
   const onSignal = (): void => {
     if (!saves || abort.signal.aborted) {
       // A progress bar may have hidden the cursor.
-      console.err(`${console.interactive ? '\u001B[?25h' : ''}\nInterrupted\n`);
+      showCursor();
+      console.err('\nInterrupted\n');
       process.exit(EXIT.interrupted);
     }
     console.err('\nStopping after saving; press Ctrl-C again to stop at once\n');

@@ -32,22 +32,36 @@ const ordinarySettings: RuntimeSettings = {
 };
 
 /**
- * Measures a fixed block on a device, by the quick protocol: ms. Throws UserError where the device cannot measure.
+ * Measures a fixed block on a device, by the quick protocol: ms. Throws UserError where the device cannot measure now
+ * (also where it could later: its page is closed), InterruptedError after `signal` aborted; no job stays on the device.
  */
 export async function tryDevice(
   connection: DeviceConnection,
   profile: DeviceProfile,
   logger: Logger = silentLogger,
+  signal?: AbortSignal,
 ): Promise<number> {
   let problem = 'nothing came of it';
-  const results = await measureOver(
+  const paused = new AbortController();
+  const measuring = measureOver(
     connection,
     profile,
     // Small: GPUs in software take seconds for the large one.
     [{ id: 'reference model', onnx: () => blockModel(28) }],
     protocolByName('quick'),
-    { logger: { ...logger, warn: () => undefined }, onFailure: (_, reason) => void (problem = reason) },
+    {
+      logger: { ...logger, warn: () => undefined },
+      signal: AbortSignal.any([paused.signal, ...(signal === undefined ? [] : [signal])]),
+      onFailure: (_, reason) => void (problem = reason),
+      onPause: (reason) => paused.abort(reason),
+    },
   );
+  const results = await measuring.catch((error: unknown) => {
+    if (!paused.signal.aborted || signal?.aborted === true) throw error;
+    throw new UserError(
+      `Cannot measure on device "${profile.name}": it is paused: ${String(paused.signal.reason)}`,
+    );
+  });
   const measurement = results.get('reference model');
   if (measurement !== undefined) return measurement.latencyMs;
   throw new UserError(`Cannot measure on device "${profile.name}": ${problem}`);
@@ -67,6 +81,8 @@ export interface AddDeviceRequest {
   /** The token belongs to the address given from now on, whatever it was used with before. */
   readonly moveToken?: boolean;
   readonly logger?: Logger;
+  /** Stops it: throws InterruptedError. */
+  readonly signal?: AbortSignal;
 }
 
 export interface AddedDevice {
@@ -113,7 +129,7 @@ export async function addDevice(request: AddDeviceRequest): Promise<AddedDevice>
   const connection = await connectDevice(draft, logger);
   try {
     const { fingerprint } = connection;
-    const referenceMs = await tryDevice(connection, draft, logger);
+    const referenceMs = await tryDevice(connection, draft, logger, request.signal);
     const { settings, ...identity } = fingerprint;
     const { provider, threads } = settings;
     const { transport, description, ...rest } = draft;

@@ -6,4 +6,6 @@ import type { DeviceConnection } from './transport.js';
 export interface Executor {
   /** Gets ready for jobs with these settings. Throws UserError where they cannot be used there. */
   connect(settings: RuntimeSettings, logger: Logger): Promise<DeviceConnection>;
+  /** Where there may be nobody to measure on: throws UserError while a job could not begin. */
+  checkReady?(settings: RuntimeSettings): void;
 }

@@ -27,6 +27,8 @@ export interface MeasureOptions {
   readonly onResult?: (id: string, measurement: LatencyMeasurement) => void | Promise<void>;
   /** A model that cannot be measured; without this, only `logger.warn` is told. */
   readonly onFailure?: (id: string, reason: string) => void | Promise<void>;
+  /** Nothing happens on the device, and goes on by itself; told each time the reason changes. */
+  readonly onPause?: (reason: string) => void;
   readonly seed?: number;
   /** What the progress bar is called. */
   readonly label?: string;
@@ -99,6 +101,7 @@ class Measuring {
   private tellPause(reason: string | undefined): void {
     if (reason !== undefined && reason !== this.paused) {
       this.logger.warn(`Device "${this.profile.name}" is paused: ${reason}`);
+      this.options.onPause?.(reason);
     }
     this.paused = reason;
   }

@@ -1,7 +1,9 @@
 /** Devices from the command line: an agent that is a process, killed and started again, with clocks that jump. */
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import { renderUnicodeCompact } from 'uqr';
 import { afterEach, describe, expect, it } from 'vitest';
+import { lanAddresses } from '../../src/device/browser/serve.js';
 import { measureModels } from '../../src/device/measure.js';
 import type { LatencyMeasurement } from '../../src/device/measurement.js';
 import { deviceProfileSchema, loadDevice } from '../../src/device/profile.js';
@@ -16,7 +18,7 @@ import { remoteProfile } from '../device/support/agent.js';
 import { startAgentProcess, type AgentProcess } from '../device/support/agentProcess.js';
 import { briefProtocol } from '../support/briefProtocol.js';
 import { endlessModel } from '../support/smallModels.js';
-import { isOneLine, ofa } from './support/cli.js';
+import { isOneLine, ofa, type Result } from './support/cli.js';
 import { temporaryFolder } from './support/folder.js';
 
 const path = temporaryFolder();
@@ -142,6 +144,25 @@ describe('ofa agent and ofa device', () => {
     const { code, stderr } = await ofa(args, { cwd: path('.') });
     expect(code).toBe(2);
     expect(stderr).toMatch(message);
+  });
+
+  it('show a QR code of an address that a phone can open, or say what makes one', async () => {
+    const start = async (folder: string, host: string): Promise<Result> =>
+      ofa(['agent', '--browser', '--host', host, ...words(folder)], {
+        onStart: (child) => child.stdout!.once('data', () => child.kill('SIGTERM')),
+      });
+    const here = await start('loopback', '127.0.0.1');
+    expect(here.code).toBe(0);
+    expect(here.stdout).toMatch(/Open on the device:\nhttp:\/\/localhost:\d+\/#ofakit_\S+\n$/);
+    expect(here.stderr).toMatch(/Only this machine can open the page: for a phone.*--host 0\.0\.0\.0/);
+    const [lan] = lanAddresses();
+    const everywhere = await start('lan', '0.0.0.0');
+    const [, page] = /Open on the device:\n(\S+)\n/.exec(everywhere.stdout) ?? [];
+    if (lan === undefined) expect(everywhere.stderr).toContain('it has no address in a network');
+    else {
+      expect(page).toContain(`//${lan}:`);
+      expect(everywhere.stdout).toContain(renderUnicodeCompact(page!));
+    }
   });
 
   it('do not start where the port is taken', async () => {

@@ -27,6 +27,8 @@ interface Running {
   readonly folder: string;
   /** Addresses of the page for browsers. */
   readonly pages?: readonly string[];
+  /** The one that other devices can open, if there is one. */
+  readonly phonePage?: string;
   close(): Promise<void>;
 }
 
@@ -45,8 +47,16 @@ async function startLocal(serve: Serve, maxMemoryMb: number | undefined): Promis
 async function startBrowser(serve: Serve): Promise<Running> {
   const { serveBrowserAgent } = await import('../../device/browser/serve.js');
   const agent = await serveBrowserAgent(serve);
-  return { ...agent, pages: agent.pageUrls };
+  const { pageUrls: pages, phoneUrl: phonePage } = agent;
+  return { ...agent, pages, ...(phonePage === undefined ? {} : { phonePage }) };
 }
+
+/** Why there is no QR code, and what makes one. */
+const onlyHere = (host: string, port: number): string =>
+  /^(0\.0\.0\.0|::)$/.test(host)
+    ? 'Only this machine can open the page: it has no address in a network'
+    : 'Only this machine can open the page: for a phone, and a QR code of an address that it can open, start the agent with ' +
+      `--host 0.0.0.0 (with --cert and --key for threads and WebGPU), or forward the port (adb reverse tcp:${port} tcp:${port})`;
 
 export const agent: Register = (program, context) => {
   program
@@ -107,7 +117,7 @@ export const agent: Register = (program, context) => {
       };
       const running =
         options.browser === true ? await startBrowser(serve) : await startLocal(serve, options.maxMemoryMb);
-      const { url, pages } = running;
+      const { url, pages, phonePage } = running;
       const document = {
         url,
         port: running.port,
@@ -115,13 +125,15 @@ export const agent: Register = (program, context) => {
         folder: running.folder,
         ...(pages && { pages }),
       };
-      const qrCode = pages?.[0] === undefined ? '' : (await import('uqr')).renderUnicodeCompact(pages[0]);
+      const qrCode =
+        phonePage === undefined ? '' : `${(await import('uqr')).renderUnicodeCompact(phonePage)}\n`;
+      if (pages !== undefined && phonePage === undefined) logger.info(onlyHere(host, running.port));
       context.result(
         self,
         document,
         () =>
           `Listening at ${url}\n` +
-          (pages === undefined ? '' : `Open on the device:\n${pages.join('\n')}\n${qrCode}\n`),
+          (pages === undefined ? '' : `Open on the device:\n${pages.join('\n')}\n${qrCode}`),
       );
       try {
         if (!signal.aborted) await once(signal, 'abort');

@@ -55,7 +55,7 @@ export const device: Register = (program, context) => {
       const connection = await connectDevice(profile, logger);
       try {
         const { fingerprint } = connection;
-        const referenceMs = await tryDevice(connection, profile, logger);
+        const referenceMs = await tryDevice(connection, profile, logger, context.signal);
         const document = { device: profile.name, answers: true, referenceMs, fingerprint };
         context.result(self, document, () => describe(profile.name, fingerprint, referenceMs));
       } finally {
@@ -145,6 +145,7 @@ function addTo(command: Command, context: CliContext): void {
         name,
         settings: settingsOf(words),
         logger: await context.logger(),
+        signal: context.signal,
         ...(transport === undefined ? {} : { transport }),
         ...(description === undefined ? {} : { description }),
         ...(replace === undefined ? {} : { replace }),

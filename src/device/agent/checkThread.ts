@@ -4,20 +4,22 @@ import { parentPort } from 'node:worker_threads';
 import { writeAtomic } from '../../util/files.js';
 import type { CheckAnswer, CheckTask } from './checker.js';
 import { checkModel } from './checkModel.js';
+import { seal } from './seal.js';
 
-async function check({ from, to }: CheckTask): Promise<CheckAnswer> {
+async function check({ from, to, hash }: CheckTask): Promise<CheckAnswer> {
   try {
     const bytes = await readFile(from);
     let model: Uint8Array;
     try {
-      model = checkModel(bytes);
+      model = seal(checkModel(bytes), hash);
     } catch (error) {
       return { refused: (error as Error).message };
     }
     await writeAtomic(to, model);
     return { bytes: model.byteLength };
   } catch (error) {
-    return { failed: (error as Error).message };
+    const { message, cause } = error as Error;
+    return { failed: message, code: (cause as NodeJS.ErrnoException | undefined)?.code };
   }
 }
 

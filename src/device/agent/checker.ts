@@ -8,9 +8,14 @@ import { scriptUrl } from '../../util/scripts.js';
 export interface CheckTask {
   readonly from: string;
   readonly to: string;
+  /** Hash of what was sent. */
+  readonly hash: string;
 }
 export type CheckAnswer =
-  { readonly refused: string } | { readonly bytes: number } | { readonly failed: string };
+  | { readonly refused: string }
+  | { readonly bytes: number }
+  /** `code`: what the system said. */
+  | { readonly failed: string; readonly code: string | undefined };
 
 /** Objects that reading a model may need: a file of small numbers grows twentyfold when it is read. */
 const HEAP_MB = 256;

@@ -127,16 +127,26 @@ export class JobQueue {
   }
 
   /**
-   * Hands over the events behind number `after`, those of the past at once, until the function returned is called.
+   * Hands over the events behind number `after`, those of the past at once, until the function returned is called. `onEnd` is
+   * called when the job has told its last event, whatever its number.
    * `undefined` where there is no such job, or no event behind `after` will ever come.
    */
-  follow(id: string, after: number, listener: Listener): (() => void) | undefined {
+  follow(
+    id: string,
+    after: number,
+    listener: Listener,
+    onEnd = (): void => undefined,
+  ): (() => void) | undefined {
     const job = this.jobs.get(id);
     if (job === undefined || (job.ended && after >= job.events.length)) return undefined;
     clearTimeout(job.idle);
     // Events on their way to the journal come later, through the listeners.
     for (const event of job.events.slice(after)) listener(event);
-    const late: Listener = (event) => event.n > after && listener(event);
+    if (job.ended) onEnd();
+    const late: Listener = (event) => {
+      if (event.n > after) listener(event);
+      if (event.event.type === 'end') onEnd();
+    };
     job.listeners.add(late);
     return () => {
       job.listeners.delete(late);
@@ -266,13 +276,27 @@ export class JobQueue {
 
   /** Has the models sent that are not here. Returns whether that took too long. */
   private async collect(job: Job): Promise<boolean> {
-    const { models, limits } = this.options;
+    const { limits } = this.options;
     const hashes = [...new Set(job.request.models.map(({ hash }) => hash))];
-    const missing = hashes.filter((hash) => !models.has(hash));
+    const missing: string[] = [];
+    for (const hash of hashes) if (!(await this.isIntact(hash))) missing.push(hash);
     if (missing.length === 0) return false;
     this.delivery = new Delivery(job, missing, limits.uploadIdleMs);
     await job.tell({ type: 'send', hashes: missing });
     return this.delivery.late;
+  }
+
+  /** Disks lose bits, and an agent's folder is kept for months. */
+  private async isIntact(hash: string): Promise<boolean> {
+    const { models, logger } = this.options;
+    if (!models.has(hash)) return false;
+    try {
+      await models.read(hash);
+      return true;
+    } catch (error) {
+      logger.warn(`${(error as Error).message}; it is asked for again`);
+      return false;
+    }
   }
 
   private async run(job: Job, { maxModelMs }: QueueLimits): Promise<End> {

@@ -9,6 +9,7 @@ import { UserError } from '../../util/errors.js';
 import { fileProblem } from '../../util/files.js';
 import { ModelChecker } from './checker.js';
 import type { ModelSupply } from './delivery.js';
+import { unseal } from './seal.js';
 import { hashSchema } from './wire.js';
 
 /** This model is not accepted, now or later. */
@@ -25,6 +26,13 @@ export class ModelTooLargeError extends ModelRefusedError {
 export class ModelDamagedError extends UserError {
   override readonly name = 'ModelDamagedError';
 }
+
+/** The disk takes no more. */
+export class StoreFullError extends UserError {
+  override readonly name = 'StoreFullError';
+}
+
+const FULL: readonly unknown[] = ['ENOSPC', 'EDQUOT'];
 
 export interface ModelStoreLimits {
   /** Of one model. */
@@ -78,18 +86,22 @@ export class ModelStore implements ModelSupply {
     return this.sizes.has(hash);
   }
 
+  /** Throws UserError for a model that is not there any more, or damaged: it is forgotten, and may be sent again. */
   async read(hash: string): Promise<Uint8Array> {
     const size = this.sizes.get(hash);
     try {
       const bytes = await readFile(this.path(hash));
       if (bytes.byteLength !== size)
         throw new Error(`it must have ${size} bytes: it has ${bytes.byteLength}`);
+      const model = unseal(bytes, hash);
+      if (model === undefined) throw new Error('it is damaged: its content is not what was stored');
       // To the end of the line: it was used last.
       this.sizes.delete(hash);
       this.sizes.set(hash, size);
-      return bytes;
+      return model;
     } catch (cause) {
       this.sizes.delete(hash);
+      await rm(this.path(hash), { force: true }).catch(() => undefined);
       throw fileProblem('read', this.path(hash), cause);
     }
   }
@@ -121,7 +133,7 @@ export class ModelStore implements ModelSupply {
 
   /**
    * Takes a model in. Throws ModelRefusedError for what is too large, no model or not accepted, ModelDamagedError where
-   * it is not what `hash` says, UserError where it cannot be written.
+   * it is not what `hash` says, StoreFullError where the disk is full, UserError where it cannot be written.
    */
   async receive(hash: string, body: Readable, onBytes: () => void = () => undefined): Promise<void> {
     const { maxModelBytes } = this.limits;
@@ -148,16 +160,26 @@ export class ModelStore implements ModelSupply {
         throw new ModelRefusedError(
           `Cannot accept the model: all models of a job must have at most ${this.limits.storeBytes} bytes together`,
         );
-      const answer = await this.checker.check({ from: temporary, to: this.path(hash) });
+      const answer = await this.checker.check({ from: temporary, to: this.path(hash), hash });
       if ('refused' in answer) throw new ModelRefusedError(answer.refused);
-      if ('failed' in answer) throw new Error(answer.failed);
+      if ('failed' in answer) {
+        if (FULL.includes(answer.code)) throw this.full();
+        throw new Error(answer.failed);
+      }
       this.sizes.set(hash, answer.bytes);
     } catch (cause) {
+      if (cause instanceof Error && 'code' in cause && FULL.includes(cause.code)) throw this.full();
       if (cause instanceof Error && 'syscall' in cause) throw fileProblem('write', temporary, cause);
       throw cause;
     } finally {
       await rm(temporary, { force: true });
     }
+  }
+
+  private full(): StoreFullError {
+    return new StoreFullError(
+      `Cannot take the model: the disk of ${this.folder} is full: free some space there, or give the agent another --folder`,
+    );
   }
 
   /** Nothing is received any more. */

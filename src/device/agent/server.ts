@@ -2,10 +2,9 @@
  * An agent: lets other machines measure models here, over HTTP with a token. Requests carry models and numbers, never
  * paths or code; docs/devices.md has them one by one. Node's own server, as there are six requests, two of them streams.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -14,6 +13,8 @@ import { parseJson } from '../../util/files.js';
 import type { Logger } from '../../util/logger.js';
 import { packageVersion } from '../../util/scripts.js';
 import type { Executor } from '../executor.js';
+import { TOKEN_ERRORS, tokenCheck } from './authorise.js';
+import { Connections } from './connections.js';
 import { defaultQueueLimits, JobConflictError, JobQueue, QueueFullError, type QueueLimits } from './jobs.js';
 import { openJournal } from './journal.js';
 import {
@@ -21,6 +22,7 @@ import {
   ModelRefusedError,
   ModelStore,
   ModelTooLargeError,
+  StoreFullError,
   type ModelStoreLimits,
 } from './models.js';
 import { checkSettings } from './policy.js';
@@ -32,6 +34,7 @@ import {
   STREAM_SILENCE_MS,
   WIRE_VERSION,
   type ConnectAnswer,
+  type NumberedEvent,
 } from './wire.js';
 
 export interface AgentLimits extends QueueLimits, ModelStoreLimits {
@@ -67,8 +70,15 @@ export interface AgentOptions {
   readonly logger: Logger;
   /** Called when the token is used for the first time. */
   readonly onFirstUse?: () => void;
-  /** Asked about requests that are not under /v1/; true where it answers. It checks who is asking. */
-  readonly routes?: (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
+  /**
+   * Asked about requests that are not under /v1/; true where it answers. It checks who is asking, and calls `authorised`
+   * for who has the token; false where there are too many of those.
+   */
+  readonly routes?: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    authorised: () => boolean,
+  ) => boolean | Promise<boolean>;
 }
 
 export interface RunningAgent {
@@ -96,14 +106,13 @@ function statusOf(error: unknown): number {
   if (error instanceof ModelTooLargeError) return 413;
   if (error instanceof ModelRefusedError) return 422;
   if (error instanceof ModelDamagedError) return 400;
+  if (error instanceof StoreFullError) return 507;
   return error instanceof UserError ? 422 : 500;
 }
 
-const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
-
 class Agent {
-  private readonly tokenHash: Buffer;
-  private refusedTokens = 0;
+  private readonly check: ReturnType<typeof tokenCheck>;
+  private readonly refused = { missing: 0, wrong: 0 };
   private used = false;
 
   constructor(
@@ -111,8 +120,9 @@ class Agent {
     private readonly limits: AgentLimits,
     private readonly queue: JobQueue,
     private readonly models: ModelStore,
+    private readonly connections: Connections,
   ) {
-    this.tokenHash = sha256(options.token);
+    this.check = tokenCheck(options.token);
   }
 
   /** Never rejects. */
@@ -120,6 +130,7 @@ class Agent {
     // A client that goes away in the middle is no reason to end.
     request.on('error', () => undefined);
     response.on('error', () => undefined);
+    this.connections.answering(request.socket, response);
     try {
       await this.route(request, response);
     } catch (error) {
@@ -157,28 +168,31 @@ class Agent {
     response.end(text);
   }
 
-  /** Hashes are compared, so that neither the time nor a length tells anything about the token. */
+  /** Throws Refusal for a request without the token, and where too many have it. */
   private authorise({ headers, socket }: IncomingMessage): void {
-    const [, token = ''] = /^Bearer ([\x21-\x7e]{1,512})$/.exec(headers.authorization ?? '') ?? [];
-    if (timingSafeEqual(sha256(token), this.tokenHash)) {
+    const token = this.check(headers);
+    if (token === 'right') {
       if (!this.used) this.options.onFirstUse?.();
       this.used = true;
-      return;
+      if (this.connections.authorise(socket)) return;
+      throw new Refusal(503, 'too many connections are open');
     }
     // One line for 1, 10, 100, ... of them.
-    if (Number.isInteger(Math.log10(++this.refusedTokens))) {
+    if (Number.isInteger(Math.log10(++this.refused[token]))) {
+      const what = token === 'wrong' ? 'a wrong token' : 'a request without a token';
       this.options.logger.warn(
-        `Refused a wrong token from ${socket.remoteAddress ?? 'somewhere'} (${this.refusedTokens} so far)`,
+        `Refused ${what} from ${socket.remoteAddress ?? 'somewhere'} (${this.refused[token]} so far)`,
       );
     }
-    throw new Refusal(401, 'the token is wrong');
+    throw new Refusal(401, TOKEN_ERRORS[token]);
   }
 
   private async route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '' } = request;
     const [path = '', query = ''] = url.split('?');
     if (!path.startsWith('/v1/')) {
-      if ((await this.options.routes?.(request, response)) === true) return;
+      const authorised = (): boolean => this.connections.authorise(request.socket);
+      if ((await this.options.routes?.(request, response, authorised)) === true) return;
       throw new Refusal(404, 'there is nothing at this address');
     }
     this.authorise(request);
@@ -236,6 +250,7 @@ class Agent {
     }
     const { settings } = parseRequest(text, connectRequestSchema);
     checkSettings(settings, this.limits.maxThreads);
+    this.options.executor.checkReady?.(settings);
     const notes: string[] = [];
     const logger = { ...this.options.logger, warn: (note: string) => void notes.push(note) };
     const connection = await this.options.executor.connect(settings, logger);
@@ -284,11 +299,11 @@ class Agent {
       response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
       response.flushHeaders();
     };
-    const stop = this.queue.follow(id, after, (numbered) => {
+    const tell = (numbered: NumberedEvent): void => {
       begin();
       response.write(`${JSON.stringify(numbered)}\n`);
-      if (numbered.event.type === 'end') response.end();
-    });
+    };
+    const stop = this.queue.follow(id, after, tell, () => void response.end());
     if (stop === undefined) throw new Refusal(404, 'there is no such job, or nothing more to tell of it');
     begin();
     const heartbeat = setInterval(() => {
@@ -324,11 +339,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const journal = await openJournal(join(folder, 'jobs'), logger);
   const queue = new JobQueue({ executor, models, limits, logger, journal });
   await queue.restore();
-  const agent = new Agent(options, limits, queue, models);
+  const connections = new Connections();
+  const agent = new Agent(options, limits, queue, models, connections);
 
   const strict = {
     maxHeaderSize: 8192,
     headersTimeout: 10_000,
+    // By default these times are looked at every half minute.
+    connectionsCheckingInterval: 1000,
     requestTimeout: 10 * 60_000,
     keepAliveTimeout: 15_000,
   };
@@ -345,7 +363,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     void agent.handle(request, response);
   server.on('request', onRequest);
   server.on('checkContinue', onRequest);
-  server.maxConnections = 128;
+  server.on('connection', (socket: Socket) => connections.open(socket));
   server.setTimeout(limits.idleMs);
   await new Promise<void>((resolve, reject) => {
     const fail = (cause: Error): void =>

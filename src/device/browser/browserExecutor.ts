@@ -87,8 +87,20 @@ export class BrowserExecutor implements Executor {
     };
   }
 
+  /** A job waits for its page; whoever asks for a device wants to hear at once that there is none. */
+  checkReady({ provider }: RuntimeSettings): void {
+    checkProvider(provider, 'browser');
+    if (this.tabs.size === 0) throw this.noPage("has the agent's page open");
+  }
+
+  private noPage(none: string): UserError {
+    return new UserError(
+      `Cannot measure in a browser: none ${none}: open ${this.options.pageUrl()} on the device, and ask again`,
+    );
+  }
+
   private async waitForDevice(): Promise<TabDevice> {
-    const { firstTabMs = 15_000, pageUrl } = this.options;
+    const { firstTabMs = 15_000 } = this.options;
     await new Promise<void>((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
@@ -99,9 +111,7 @@ export class BrowserExecutor implements Executor {
       this.firstTab.add(done);
     });
     if (this.device !== undefined) return this.device;
-    throw new UserError(
-      `Cannot measure in a browser: none has opened the agent's page: open ${pageUrl()} on the device, and ask again`,
-    );
+    throw this.noPage("has opened the agent's page");
   }
 
   private async carryOut(

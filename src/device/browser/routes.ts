@@ -1,8 +1,9 @@
 /** The requests of the page, beside those of the hosts that measure (`../agent/server.ts`). */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import { parseJson } from '../../util/files.js';
+import { TOKEN_ERRORS, tokenCheck } from '../agent/authorise.js';
+import type { AgentOptions } from '../agent/server.js';
 import type { Assets } from './assets.js';
 import type { BrowserExecutor } from './browserExecutor.js';
 import { helloSchema, PING_MS, reportSchema, tabIdSchema } from './messages.js';
@@ -25,9 +26,7 @@ const HEADERS = {
   'referrer-policy': 'no-referrer',
 };
 
-export type Routes = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
-
-const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
+export type Routes = (...asked: Parameters<NonNullable<AgentOptions['routes']>>) => Promise<boolean>;
 
 class RequestError extends Error {
   constructor(
@@ -101,15 +100,9 @@ async function stream(
 
 /** Answers the page's requests; false for what is not one. Everything but the page's own files needs the token. */
 export function createRoutes(executor: BrowserExecutor, assets: Assets, token: string): Routes {
-  const wanted = sha256(token);
+  const check = tokenCheck(token);
 
-  /** Whoever has the token; from a page, only from ours. */
-  const authorise = ({ headers }: IncomingMessage): void => {
-    const [, given = ''] = /^Bearer ([\x21-\x7e]{1,512})$/.exec(headers.authorization ?? '') ?? [];
-    if (!timingSafeEqual(sha256(given), wanted)) throw new RequestError(401, 'the token is wrong');
-  };
-
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<boolean> => {
+  const serve: Routes = async (request, response, authorised) => {
     const { method = '' } = request;
     const [path = ''] = (request.url ?? '').split('?');
     const asset = method === 'GET' ? assets.read(path) : undefined;
@@ -119,7 +112,9 @@ export function createRoutes(executor: BrowserExecutor, assets: Assets, token: s
       return true;
     }
     if (!path.startsWith('/browser/')) return false;
-    authorise(request);
+    const given = check(request.headers);
+    if (given !== 'right') throw new RequestError(401, TOKEN_ERRORS[given]);
+    if (!authorised()) throw new RequestError(503, 'too many connections are open');
     const [, , kind = '', name = '', part = '', ...rest] = path.split('/');
     const found = rest.length === 0 ? `${method} ${kind}/:${part && `/${part}`}` : '';
     if (found === 'GET models/:') {
@@ -146,9 +141,9 @@ export function createRoutes(executor: BrowserExecutor, assets: Assets, token: s
     }
   };
 
-  return async (request, response) => {
+  return async (request, response, authorised) => {
     try {
-      return await serve(request, response);
+      return await serve(request, response, authorised);
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       if (!request.complete) response.setHeader('connection', 'close');

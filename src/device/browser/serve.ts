@@ -1,8 +1,9 @@
 /** An agent whose jobs a browser carries out. What `ofa agent --browser` does. */
-import { networkInterfaces } from 'node:os';
+import { networkInterfaces, type NetworkInterfaceInfo } from 'node:os';
 import { serveAgent, type ServeOptions } from '../agent/serve.js';
 import type { RunningAgent } from '../agent/server.js';
 import { readOrMakeToken } from '../agent/token.js';
+import { isLoopback } from '../tokenOrigins.js';
 import { openAssets } from './assets.js';
 import { BrowserExecutor, type BrowserExecutorOptions } from './browserExecutor.js';
 import { createRoutes } from './routes.js';
@@ -19,14 +20,29 @@ export interface RunningBrowserAgent extends RunningAgent {
   readonly folder: string;
   /** Addresses of the page, token included, the most useful one first. */
   readonly pageUrls: readonly string[];
+  /** The first that another device can open; undefined where the agent listens to this machine only, or has no network. */
+  readonly phoneUrl: string | undefined;
 }
 
-/** Addresses at which others find this machine. */
-function lanAddresses(): string[] {
-  return Object.values(networkInterfaces())
-    .flat()
-    .filter((entry) => entry !== undefined && !entry.internal && entry.family === 'IPv4')
-    .map((entry) => entry!.address);
+/** Interfaces of virtual machines, containers and tunnels: a phone in the room is in none of these networks. */
+const VIRTUAL = /^(docker|br-|veth|virbr|vmnet|vboxnet|vethernet|cni|flannel|tun|tap|utun|wg|tailscale|zt)/i;
+/** Given by a machine to itself where nobody gave it one. */
+const LINK_LOCAL = /^169\.254\./;
+
+/** Addresses at which others find this machine, those first that a phone is likeliest to reach. */
+export function lanAddresses(
+  interfaces: NodeJS.Dict<NetworkInterfaceInfo[]> = networkInterfaces(),
+): string[] {
+  const rank = (name: string, address: string): number =>
+    LINK_LOCAL.test(address) ? 2 : VIRTUAL.test(name) ? 1 : 0;
+  return Object.entries(interfaces)
+    .flatMap(([name, entries = []]) =>
+      entries
+        .filter(({ internal, family }) => !internal && family === 'IPv4')
+        .map(({ address }) => ({ address, rank: rank(name, address) })),
+    )
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ address }) => address);
 }
 
 /** Where a page can be opened. The token is behind `#`, which browsers keep to themselves. */
@@ -60,5 +76,6 @@ export async function serveBrowserAgent(options: ServeBrowserOptions): Promise<R
     limits: { maxThreads: MAX_THREADS, ...rest.limits },
   });
   pageUrls = pageAddresses(agent.url, token, lanAddresses());
-  return { ...agent, pageUrls };
+  const phoneUrl = pageUrls.find((url) => !isLoopback(new URL(url).hostname));
+  return { ...agent, pageUrls, phoneUrl };
 }

@@ -10,6 +10,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { z } from 'zod';
 import { UserError } from '../../util/errors.js';
 import { parseJson } from '../../util/files.js';
+import { TOKEN_ERRORS } from '../agent/authorise.js';
 import { errorSchema, STREAM_SILENCE_MS } from '../agent/wire.js';
 
 /** Of an answer, or of a line of a stream. */
@@ -177,6 +178,8 @@ export class AgentClient {
     } catch {
       said = `it answered with status ${status}, as no agent does: is something else at this address?`;
     }
+    if (status === 401 && said === TOKEN_ERRORS.missing)
+      return `Cannot use ${where}: no token arrives there: does something in between take the header "Authorization" away?`;
     if (status === 401)
       return `Cannot use ${where}: it refuses the token: is the token file the same on both sides?`;
     return `Cannot use ${where}: ${said.replace(/\p{Cc}/gu, ' ').slice(0, 1000)}`;

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -54,6 +54,30 @@ describe('the models of an agent', () => {
     const next = await ModelStore.open(folder, limits);
     expect(Buffer.compare(await next.read(a!.hash), a!.onnx)).toBe(0);
     expect((await readdir(folder)).sort()).toEqual([`${a!.hash}.onnx`, 'notes.tmp'].sort());
+  });
+
+  it('are not believed where their content has changed, whatever was sent', async () => {
+    const [plain, other] = models(2);
+    // The same network in other bytes: a field that is not known is left out of what is stored.
+    const unknown = Buffer.concat([plain!.onnx, Buffer.from([0xf8, 0x3f, 7])]);
+    const sent = [other!, { hash: modelHash(unknown), onnx: unknown }];
+    for (const { hash, onnx } of sent) {
+      const store = await ModelStore.open(folder, limits);
+      await store.receive(hash, body(onnx));
+      const path = join(folder, `${hash}.onnx`);
+      const understood = onnx === unknown ? plain!.onnx : onnx;
+      expect(Buffer.compare(await store.read(hash), understood)).toBe(0);
+      const stored = await readFile(path);
+      for (const at of [0, 11, stored.length >> 1, stored.length - 1]) {
+        const damaged = Buffer.from(stored);
+        damaged[at] = damaged[at]! ^ 4;
+        await writeFile(path, damaged);
+        const next = await ModelStore.open(folder, limits);
+        await expect(next.read(hash)).rejects.toThrow(/Cannot read .*\.onnx: it is damaged/);
+        expect(next.has(hash)).toBe(false);
+        expect(await readdir(folder)).not.toContain(`${hash}.onnx`);
+      }
+    }
   });
 
   it('make room for others: those unused for longest go first, those that are held stay', async () => {

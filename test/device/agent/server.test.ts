@@ -1,6 +1,7 @@
 /** Requests as anybody may send them, with and without the token. */
 import { randomUUID } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, rm, symlink } from 'node:fs/promises';
 import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -73,9 +74,8 @@ async function expectAlive(): Promise<void> {
 
 describe('an agent', () => {
   it('answers nobody without the token, and does not say what is there', async () => {
+    const none: Record<string, string>[] = [{}, { authorization: 'Bearer' }, { authorization: '' }];
     const wrong: Record<string, string>[] = [
-      {},
-      { authorization: 'Bearer' },
       { authorization: `Bearer ${agent.token}x` },
       { authorization: `Bearer ${agent.token.slice(0, -1)}` },
       { authorization: agent.token },
@@ -91,13 +91,15 @@ describe('an agent', () => {
       ['GET', `/v1/jobs/${randomUUID()}/events`],
       ['GET', '/v1/no/such/thing'],
     ];
-    for (const headers of wrong) {
+    for (const headers of [...none, ...wrong]) {
+      const error = none.includes(headers) ? 'a token is wanted: none was sent' : 'the token is wrong';
       for (const [method, path] of requests) {
         const { status, body } = await ask(method, path, undefined, headers);
-        expect([status, body]).toEqual([401, method === 'HEAD' ? '' : '{"error":"the token is wrong"}']);
+        expect([status, body]).toEqual([401, method === 'HEAD' ? '' : JSON.stringify({ error })]);
       }
     }
-    expect(agent.lines.filter((line) => line.startsWith('Refused a wrong token'))).toHaveLength(2);
+    for (const what of ['a wrong token', 'a request without a token'])
+      expect(agent.lines.filter((line) => line.startsWith(`Refused ${what}`))).toHaveLength(2);
     expect((await ask('PUT', `/v1/models/${hash}`, new Uint8Array(10_000_000), {})).status).toBe(401);
     await expectAlive();
   });
@@ -216,6 +218,37 @@ describe('an agent', () => {
     expect(await ask('DELETE', `/v1/jobs/${id}`)).toMatchObject({ status: 200 });
     await expect.poll(() => readdir(join(agent.folder, 'jobs'))).toEqual([]);
     expect(await readdir(join(agent.folder, 'models'))).toEqual([`${hash}.onnx`]);
+  });
+
+  it('ends a stream of events with the job, also one that was asked for from behind its end', async () => {
+    const absent = modelHash(new Uint8Array([1]));
+    const id = randomUUID();
+    // It waits for its model.
+    expect(await ask('PUT', `/v1/jobs/${id}`, jobOf([absent]))).toMatchObject({ status: 201 });
+    const beyond = ask('GET', `/v1/jobs/${id}/events?after=1000`);
+    const usual = ask('GET', `/v1/jobs/${id}/events`);
+    await expect.poll(() => agent.lines.some((line) => line.startsWith(`Job ${id.slice(0, 8)}`))).toBe(true);
+    expect(await ask('DELETE', `/v1/jobs/${id}`)).toMatchObject({ status: 200 });
+    const end = (await usual).body.trim().split('\n').at(-1)!;
+    expect(JSON.parse(end)).toMatchObject({ event: { type: 'end', outcome: 'interrupted' } });
+    expect(await beyond).toMatchObject({ status: 200, body: '' });
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('says that its disk is full, and takes the model later', async () => {
+    const other = blockModel(6);
+    const name = modelHash(other);
+    const id = randomUUID();
+    expect(await ask('PUT', `/v1/jobs/${id}`, jobOf([name]))).toMatchObject({ status: 201 });
+    // Whatever is written there next does not fit.
+    const numbers = Array.from({ length: 50 }, (_, i) => join(agent.folder, 'models', `incoming-${i}.tmp`));
+    for (const path of numbers) await symlink('/dev/full', path);
+    const put = (): Promise<Answer> => ask('PUT', `/v1/models/${name}`, other);
+    await expect.poll(async () => (await put()).status).toBe(507);
+    expect((await put()).body).toMatch(/the disk of .*models is full: free some space there/);
+    for (const path of numbers) await rm(path, { force: true });
+    expect(await put()).toMatchObject({ status: 201 });
+    expect(await ask('DELETE', `/v1/jobs/${id}`)).toMatchObject({ status: 200 });
+    await rm(join(agent.folder, 'models', `${name}.onnx`));
   });
 
   it('asks others about addresses that are not its own', async () => {

@@ -1,9 +1,11 @@
 /** A browser as a device: Chromium, headless, opens the agent's page and measures. */
+import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { tryDevice } from '../../../src/device/add.js';
 import type { LatencyMeasurement } from '../../../src/device/measurement.js';
 import { measureModels, type ModelToMeasure } from '../../../src/device/measure.js';
 import type { DeviceProfile } from '../../../src/device/profile.js';
@@ -249,9 +251,33 @@ describe.skipIf(!hasChromium)(chromiumTitle('a page in Chromium'), () => {
     const { page } = await open({ pageUrls: [wrong] }, NO_GPU);
     await page.waitForSelector('#token-form:not([hidden])');
     expect(await page.textContent('#link')).toBe('wrong token');
+    expect(await page.textContent('#detail')).toMatch(/^The agent refuses this token/);
+    const { page: bare } = await open({ pageUrls: [wrong.replace(/#.*/, '')] }, NO_GPU);
+    expect(await bare.textContent('#link')).toBe('no token');
+    expect(await bare.textContent('#detail')).toMatch(/^The address has no token/);
+    expect(await bare.isVisible('#token-form')).toBe(true);
     await page.fill('#token', decodeURIComponent(agent.pageUrls[0]!.split('#')[1]!));
     await page.click('#token-form button');
     await page.waitForSelector('#link[data-state="connected"]');
+  });
+
+  it('is missed at once by who tries the device, also when it closes in the middle; no job stays', async () => {
+    const lonely = await startTestBrowserAgent({ graceMs: 100, pausedEveryMs: 200 });
+    onTestFinished(() => lonely.agent.remove());
+    const jobs = (): string[] => readdirSync(join(lonely.agent.folder, 'jobs'));
+    await expect(connectDevice(lonely.profile)).rejects.toThrow(
+      /Cannot use device "browser-test": .*none has the agent's page open: open http:\/\/localhost:\d+\/ on the device/,
+    );
+    expect(jobs()).toEqual([]);
+    const { close } = await open(lonely.agent, NO_GPU);
+    const connection = await connectDevice(lonely.profile);
+    await close();
+    await expect(tryDevice(connection, lonely.profile)).rejects.toThrow(
+      /^Cannot measure on device "browser-test": it is paused: no page of the device is open/,
+    );
+    await expect.poll(jobs).toEqual([]);
+    await connection.close();
+    await expect(connectDevice(lonely.profile)).rejects.toThrow(/none has the agent's page open/);
   });
 
   it('measures on WebGPU, and finds out what it leaves to the CPU', async () => {

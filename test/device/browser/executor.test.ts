@@ -148,6 +148,18 @@ const outcomes = (events: readonly MeasureEvent[]): string[] =>
 const types = (events: readonly MeasureEvent[]): string[] => events.map(({ type }) => type);
 
 describe('a browser as a device', () => {
+  it('says at once that no page is open, also where one was', () => {
+    const { executor, page } = setup();
+    const none =
+      /^Cannot measure in a browser: none has the agent's page open: open http:\/\/localhost:8753\//;
+    expect(() => executor.checkReady(wasm())).toThrow(none);
+    const opened = page().connect();
+    executor.checkReady(wasm());
+    opened.disconnect();
+    expect(() => executor.checkReady(wasm())).toThrow(none);
+    expect(() => executor.checkReady({ ...wasm(), provider: { name: 'cpu', options: {} } })).toThrow(/"cpu"/);
+  });
+
   it('says where to go when no browser has come, and waits for the first for a while', async () => {
     const { executor, page } = setup({ firstTabMs: 200 });
     await expect(setup().executor.connect(wasm(), listeningLogger())).rejects.toThrow(

@@ -1,10 +1,11 @@
 /** What a browser, or anybody, can ask of an agent with a page: over HTTP, without a browser. */
 import fc from 'fast-check';
 import { request as httpRequest } from 'node:http';
+import type { NetworkInterfaceInfo } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openAssets } from '../../../src/device/browser/assets.js';
 import { runtimeFiles } from '../../../src/device/browser/task.js';
-import { pageAddresses } from '../../../src/device/browser/serve.js';
+import { lanAddresses, pageAddresses } from '../../../src/device/browser/serve.js';
 import { referenceModels } from '../../../src/device/referenceModels.js';
 import { modelHash } from '../../../src/device/fingerprint.js';
 import { startTestBrowserAgent, type TestBrowserAgent } from '../support/browserAgent.js';
@@ -87,7 +88,11 @@ describe('the page and its requests', () => {
     const requests = [`/browser/tabs/${ID}`, `/browser/tabs/${ID}/events`, `/browser/tabs/${ID}/alive`];
     for (const path of requests) {
       expect((await post(path, {}, 'another-token-than-that')).status).toBe(401);
-      expect((await fetch(`${agent.url}${path}`, { method: 'POST', body: '{}' })).status).toBe(401);
+      const without = await fetch(`${agent.url}${path}`, { method: 'POST', body: '{}' });
+      expect([without.status, await without.json()]).toEqual([
+        401,
+        { error: 'a token is wanted: none was sent' },
+      ]);
     }
     const hash = modelHash(referenceModels().empty);
     expect((await ask(`/browser/models/${hash}`, {}, 'another-token-than-that')).status).toBe(401);
@@ -141,6 +146,29 @@ describe('the page and its requests', () => {
       { numRuns: 60 },
     );
     expect((await fetch(`${agent.url}/`)).status).toBe(200);
+  });
+});
+
+describe('lanAddresses', () => {
+  it('begins with what a phone is likeliest to reach', () => {
+    const entry = (address: string, internal = false): NetworkInterfaceInfo => ({
+      address,
+      internal,
+      family: 'IPv4',
+      netmask: '255.255.255.0',
+      mac: '00:00:00:00:00:00',
+      cidr: null,
+    });
+    expect(
+      lanAddresses({
+        lo: [entry('127.0.0.1', true)],
+        docker0: [entry('172.17.0.1')],
+        eth1: [entry('169.254.3.4')],
+        wlan0: [entry('192.0.2.7')],
+        tailscale0: [entry('100.64.0.1')],
+      }),
+    ).toEqual(['192.0.2.7', '172.17.0.1', '100.64.0.1', '169.254.3.4']);
+    expect(lanAddresses({})).toEqual([]);
   });
 });
 

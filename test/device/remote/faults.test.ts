@@ -1,5 +1,5 @@
 /** What may go wrong between a host and an agent while it measures: nothing measured is lost, nothing wrong is kept. */
-import { rm } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import onnxProto from 'onnx-proto';
@@ -212,6 +212,25 @@ function heavyModel(bytes: number): Uint8Array {
   });
   return onnxProto.onnx.ModelProto.encode(model).finish();
 }
+
+describe('an agent whose folder was damaged', () => {
+  it('asks for the model again, and measures what was meant', async () => {
+    const agent = await startAgent();
+    const profile = remoteProfile(agent);
+    await measureModels(profile, models(2), briefProtocol);
+    const folder = join(agent.folder, 'models');
+    const [name] = await readdir(folder);
+    const bytes = await readFile(join(folder, name!));
+    bytes[bytes.length >> 1] = bytes[bytes.length >> 1]! ^ 1;
+    await writeFile(join(folder, name!), bytes);
+    expect((await measureModels(profile, models(2), briefProtocol)).size).toBe(2);
+    expect(agent.lines.filter((line) => /it is damaged: .*; it is asked for again$/.test(line))).toHaveLength(
+      1,
+    );
+    bytes[bytes.length >> 1] = bytes[bytes.length >> 1]! ^ 1;
+    expect(bytes.equals(await readFile(join(folder, name!)))).toBe(true);
+  });
+});
 
 describe('an agent that is stopped in the middle', () => {
   /** Stops the agent when `after` results are there, and starts it again in the same place. */

@@ -7,11 +7,24 @@ import { keepAwake } from './wakeLock.js';
 import { View } from './view.js';
 
 const TOKEN_KEY = 'ofakit-token';
+const NO_TOKEN =
+  'The address has no token. Open it as the agent printed it, with all that follows "#", or enter the token.';
+const WRONG_TOKEN =
+  'The agent refuses this token. It may have a new one: open the address that it prints now, or enter the token.';
+
+/** As it is where it is not encoded. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
 
 /** From the address (behind `#`, which no server is told), or from the last visit. */
 function knownToken(): string | undefined {
   const [, given = ''] = /^#([\x21-\x7e]{1,512})$/.exec(location.hash) ?? [];
-  return given !== '' ? decodeURIComponent(given) : (localStorage.getItem(TOKEN_KEY) ?? undefined);
+  return given !== '' ? decoded(given) : (localStorage.getItem(TOKEN_KEY) ?? undefined);
 }
 
 /** `crypto.randomUUID` is for secure pages only. */
@@ -34,8 +47,8 @@ async function main(): Promise<void> {
     location.reload();
   };
   if (token === undefined) {
-    view.setLink('refused');
-    view.askToken(restart);
+    view.setLink('missing');
+    view.askToken(NO_TOKEN, restart);
     return;
   }
 
@@ -74,7 +87,7 @@ async function main(): Promise<void> {
       if (state === 'connected') localStorage.setItem(TOKEN_KEY, token);
       if (state === 'refused') {
         localStorage.removeItem(TOKEN_KEY);
-        view.askToken(restart);
+        view.askToken(WRONG_TOKEN, restart);
       }
     },
   });

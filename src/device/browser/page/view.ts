@@ -21,6 +21,13 @@ function create(tag: string, className: string, text: string): HTMLElement {
   return element;
 }
 
+const LINK_TEXTS = {
+  connecting: 'connecting',
+  connected: 'connected',
+  refused: 'wrong token',
+  missing: 'no token',
+} as const;
+
 /** Flags of a measurement, for whoever looks at the page. */
 const FLAGS: Readonly<Record<MeasurementFlag, string>> = {
   unstableWarmup: 'never settled while warming up',
@@ -54,10 +61,10 @@ export class View {
   private lines = new Map<string, HTMLElement>();
   private measured = 0;
 
-  setLink(state: 'connecting' | 'connected' | 'refused'): void {
+  setLink(state: 'connecting' | 'connected' | 'refused' | 'missing'): void {
     const pill = part('link');
     pill.dataset['state'] = state;
-    pill.textContent = state === 'refused' ? 'wrong token' : state;
+    pill.textContent = LINK_TEXTS[state];
   }
 
   setDevice(device: TabDevice): void {
@@ -223,8 +230,9 @@ export class View {
     part('no-results').hidden = true;
   }
 
-  /** Asks for the token, and calls `onToken` with it. */
-  askToken(onToken: (token: string) => void): void {
+  /** Asks for the token, says why, and calls `onToken` with it. */
+  askToken(why: string, onToken: (token: string) => void): void {
+    this.state('Not connected', why);
     const form = part('token-form');
     form.hidden = false;
     form.onsubmit = (event) => {
