@@ -1,7 +1,7 @@
 /** What a command prints: results on stdout, everything else on stderr. */
 import type * as cliProgress from 'cli-progress';
 import type { Logger, Progress } from '../util/logger.js';
-import { printableLine } from './printable.js';
+import { printable, printableLine } from './printable.js';
 
 /** Where a command writes; tests pass their own. */
 export interface Console {
@@ -43,6 +43,13 @@ export function createConsoleLogger(): Promise<Logger> {
     interactive: process.stderr.isTTY ?? false,
   });
 }
+
+/** Whatever is written arrives as `printable` text. */
+export const printableConsole = (console: Console): Console => ({
+  ...console,
+  out: (text) => console.out(printable(text)),
+  err: (text) => console.err(printable(text)),
+});
 
 /** Seconds between two lines of progress where there is no terminal. */
 const PLAIN_SECONDS = 10;

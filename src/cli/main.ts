@@ -4,9 +4,8 @@ import { InterruptedError, UsageError, UserError } from '../util/errors.js';
 import { fileProblem } from '../util/files.js';
 import { packageVersion } from '../util/scripts.js';
 import { commands } from './commands/index.js';
-import { createProcessConsole, type Console } from './console.js';
+import { createProcessConsole, printableConsole, type Console } from './console.js';
 import { createContext } from './context.js';
-import { printableConsole } from './printable.js';
 
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 

@@ -1,5 +1,4 @@
 /** Text from files, agents and names on its way to a terminal, which takes some characters for orders. */
-import type { Console } from './console.js';
 
 /** Controls (C0, DEL, C1), separators of lines and paragraphs, and what turns the direction of writing around. */
 const ORDERS = /[\p{Cc}\p{Zl}\p{Zp}\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu;
@@ -16,10 +15,3 @@ export const printable = (text: string): string =>
 
 /** As `printable`, in one line: for names and messages that must not look like several. */
 export const printableLine = (text: string): string => printable(text).replaceAll('\n', '\\n');
-
-/** Whatever is written arrives as `printable` text. */
-export const printableConsole = (console: Console): Console => ({
-  ...console,
-  out: (text) => console.out(printable(text)),
-  err: (text) => console.err(printable(text)),
-});

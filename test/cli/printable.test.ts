@@ -2,9 +2,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createLogger, formatRows, type Console } from '../../src/cli/console.js';
+import { createLogger, formatRows, printableConsole, type Console } from '../../src/cli/console.js';
 import { main } from '../../src/cli/main.js';
-import { printable, printableConsole } from '../../src/cli/printable.js';
+import { printable } from '../../src/cli/printable.js';
 import { loadDevice } from '../../src/device/profile.js';
 import { ofa } from './support/cli.js';
 import { temporaryFolder } from './support/folder.js';
