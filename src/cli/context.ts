@@ -113,6 +113,21 @@ export const calibrationImagesOption = (): Option =>
     .default(2000)
     .argParser(integer('calibration-images', 1));
 
+/** `data`: what it divides. */
+export const validationShareOption = (data: string): Option =>
+  new Option(
+    '--validation-share <share>',
+    `share of the training images of ${data} for validation: more tell subnets apart better, fewer are left to learn from (default: 0.1; 0.15 of all where there is no test part)`,
+  ).argParser(share);
+
+function share(text: string): number {
+  const value = number('validation-share', { above: 0 })(text);
+  if (value <= 0.8) return value;
+  throw new UsageError(
+    `Cannot use --validation-share: a number above 0 and at most 0.8 is wanted: current value is "${text}"`,
+  );
+}
+
 export const onCorruptOption = (standard: string): Option =>
   new Option(
     '--on-corrupt <action>',

@@ -23,7 +23,10 @@ export type OnCorrupt = 'skip' | 'fail';
 export interface DatasetOptions {
   /** Which examples fall into which split; independent of a training's seed, so that runs compare. Default 0. */
   readonly splitSeed?: number;
-  /** Share of `train` that becomes `validation` where the source has a test part of its own. Default 0.1. */
+  /**
+   * Share that becomes `validation`, above 0 and at most 0.8: of `train` where the source has a test part of its own (default 0.1),
+   * else of all images (default 0.15). A source that has a validation part of its own refuses it.
+   */
   readonly validationFraction?: number;
   /** Default `fail`. */
   readonly onCorrupt?: OnCorrupt;
@@ -40,6 +43,8 @@ export interface DatasetSource extends Required<Omit<DatasetOptions, 'channels'>
   readonly name: string;
   /** Folder of its files; where it is found without one, undefined. */
   readonly path?: string | undefined;
+  /** `validationFraction` where it was asked for: it also counts for a source without a test part, whose default is another. */
+  readonly validationOfAll?: number | undefined;
   /** Present only where images are converted. */
   readonly channels?: ImageChannels | undefined;
   /**

@@ -15,6 +15,9 @@ export const datasets: ReadonlyMap<string, DatasetDefinition> = new Map(
   all.map((definition) => [definition.name, definition]),
 );
 
+/** Of all images, where 0.15 are test images: some must be left to train on. */
+const MOST_VALIDATION = 0.8;
+
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 /**
@@ -36,9 +39,9 @@ export function parseDatasetSpec(spec: string, options: DatasetOptions = {}): Da
     throw new UserError(`Cannot open data set "${name}": there is no folder "${path}"`);
   }
   const { validationFraction = 0.1 } = options;
-  if (!(validationFraction > 0 && validationFraction < 1)) {
+  if (!(validationFraction > 0 && validationFraction <= MOST_VALIDATION)) {
     throw new RangeError(
-      `Cannot open data set "${name}": validationFraction must be between 0 and 1: current value is ${validationFraction}`,
+      `Cannot open data set "${name}": validationFraction must be above 0 and at most ${MOST_VALIDATION}: current value is ${validationFraction}`,
     );
   }
   return {
@@ -48,6 +51,7 @@ export function parseDatasetSpec(spec: string, options: DatasetOptions = {}): Da
     splitSeed: options.splitSeed ?? 0,
     ...(known && name !== imageFolder.name ? {} : { splitRule: 'name' as const }),
     validationFraction,
+    ...(options.validationFraction === undefined ? {} : { validationOfAll: validationFraction }),
     onCorrupt: options.onCorrupt ?? 'fail',
     ...(options.channels === undefined ? {} : { channels: options.channels }),
   };

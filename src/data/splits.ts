@@ -43,10 +43,14 @@ function deal(
   return parts.map((part, i) => createRandom(seed, 'split order', i).shuffle(part.sort((a, b) => a - b)));
 }
 
-/** 70 % train, 15 % validation, 15 % test of all examples, by class. */
-export function splitAll(labels: ArrayLike<number>, seed: number): SplitPositions {
+/** 15 % test, `validationShare` (default 15 %) validation, the rest train of all examples, by class. */
+export function splitAll(
+  labels: ArrayLike<number>,
+  seed: number,
+  validationShare = VALIDATION_OF_ALL,
+): SplitPositions {
   const all = Array.from(labels, (_, i) => i);
-  const [train, validation, test] = deal(all, labels, [VALIDATION_OF_ALL, TEST_OF_ALL], seed);
+  const [train, validation, test] = deal(all, labels, [validationShare, TEST_OF_ALL], seed);
   return { train: train!, validation: validation!, test: test! };
 }
 

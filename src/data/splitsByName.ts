@@ -82,10 +82,14 @@ function lend(parts: Placed[][], to: number): void {
   parts[to]!.push(lent);
 }
 
-/** About 70 % train, 15 % validation and 15 % test of all examples. */
-export function splitAllByName(examples: NamedExamples, seed: number): SplitPositions {
+/** About 15 % test, `validationShare` (default 15 %) validation and the rest train of all examples. */
+export function splitAllByName(
+  examples: NamedExamples,
+  seed: number,
+  validationShare = VALIDATION_OF_ALL,
+): SplitPositions {
   const all = examples.names.map((_, i) => i);
-  const [train, validation, test] = deal(all, examples, [VALIDATION_OF_ALL, TEST_OF_ALL], seed);
+  const [train, validation, test] = deal(all, examples, [validationShare, TEST_OF_ALL], seed);
   return { train: train!, validation: validation!, test: test! };
 }
 

@@ -227,8 +227,14 @@ export async function openDatasetToLearn(
   const { data: given = run.data, onCorrupt, logger } = options;
   if (given === null) return { dataset: await openRunDataset(run, options), otherClasses: false };
   const source = typeof given === 'string' ? parseDatasetSpec(given) : given;
-  if (run.data !== null && samePlace(source, run.data))
+  if (run.data !== null && samePlace(source, run.data)) {
+    if (source.validationOfAll !== undefined && source.validationOfAll !== run.data.validationOfAll) {
+      throw new UserError(
+        `Cannot divide the data of ${run.folder} anew: some of its training images would become validation images; leave --validation-share out`,
+      );
+    }
     return { dataset: await openRunDataset(run, { ...options, data: source }), otherClasses: false };
+  }
   const rule = await underRuleOf(folder, source);
   const dataset = await openDataset(onCorrupt === undefined ? rule : { ...rule, onCorrupt });
   const record = await runRecord(run, logger);

@@ -1,6 +1,6 @@
 /** `ofa train`: a data set, a space and a schedule become a supernet. */
 import { parseDatasetSpec } from '../data/index.js';
-import type { DatasetSource, OnCorrupt } from '../data/dataset.js';
+import type { DatasetOptions, DatasetSource, OnCorrupt } from '../data/dataset.js';
 import type { IgnoredFiles } from '../data/ignoredFiles.js';
 import type { Loader } from '../data/loader.js';
 import type { SearchSpace } from '../space/space.js';
@@ -44,6 +44,8 @@ export interface TrainRequest extends TrainSettings {
   readonly threads?: number;
   /** Threads that prepare batches. Default 1. */
   readonly workers?: number;
+  /** Of `data` where it is a text, as in `DatasetOptions`. */
+  readonly validationFraction?: number;
   /** Overrides what `data` says. */
   readonly onCorrupt?: OnCorrupt;
   /** Ends the call after this many steps, and a few before them that do not count, and says where their time went. */
@@ -70,6 +72,9 @@ export interface TrainedSupernet extends TrainingResult {
 /** Steps before those that are profiled: enough for caches, threads and memory to be in use. */
 const PROFILE_WARMUP_STEPS = 5;
 
+const divided = (validationFraction: number | undefined): DatasetOptions =>
+  validationFraction === undefined ? {} : { validationFraction };
+
 /**
  * Throws UserError for data or first weights that do not fit the space, a folder with another run or one that another
  * process writes into; InterruptedError on `signal`.
@@ -86,7 +91,10 @@ async function trainAlone(request: TrainRequest): Promise<TrainedSupernet> {
   const profiler =
     profileSteps === undefined ? undefined : new StepProfiler({ warmupSteps: PROFILE_WARMUP_STEPS });
   const maxSteps = profileSteps === undefined ? request.maxSteps : PROFILE_WARMUP_STEPS + profileSteps;
-  const data = typeof request.data === 'string' ? parseDatasetSpec(request.data) : request.data;
+  const data =
+    typeof request.data === 'string'
+      ? parseDatasetSpec(request.data, divided(request.validationFraction))
+      : request.data;
   const source = await underRuleOf(request.folder, data);
   const initial =
     request.init === undefined ? undefined : await openInitialWeights(space, request.init, seed);

@@ -157,7 +157,8 @@ describe('docs/formats.md', () => {
   });
 
   it('Data source: the keys are those of a source', () => {
-    const source = { ...parseDatasetSpec(packagePath('docs'), { channels: 1 }), path: '' };
+    const options = { channels: 1, validationFraction: 0.1 } as const;
+    const source = { ...parseDatasetSpec(packagePath('docs'), options), path: '' };
     expect(documentedKeys('Data source').sort()).toEqual(Object.keys(source).sort());
   });
 

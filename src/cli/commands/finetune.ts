@@ -15,6 +15,7 @@ import {
   seedOption,
   skippedLine,
   threadsOption,
+  validationShareOption,
   type Register,
 } from '../context.js';
 import { formatVerification } from './export.js';
@@ -33,6 +34,7 @@ interface FinetuneOptions {
   readonly threads?: number;
   readonly workers?: number;
   readonly onCorrupt?: OnCorrupt;
+  readonly validationShare?: number;
   readonly seed: number;
 }
 
@@ -60,6 +62,7 @@ export const finetune: Register = (program, context) => {
     .addOption(providerOption())
     .addOption(threadsOption())
     .option('--workers <n>', 'threads that prepare images (default: 1)', integer('workers'))
+    .addOption(validationShareOption('--data'))
     .addOption(onCorruptOption('as in training, fail with --data'))
     .addOption(seedOption())
     .addHelpText(
@@ -71,10 +74,16 @@ export const finetune: Register = (program, context) => {
       const text = model ?? arch;
       if (text === undefined || (model !== undefined && arch !== undefined))
         throw new UsageError('Cannot finetune: either --arch or an exported file is wanted');
-      const [{ finetune: run }, { openRun }, { openArchitecture }] = await Promise.all([
+      const { validationShare: share } = options;
+      if (share !== undefined && data === undefined)
+        throw new UsageError(
+          'Cannot use --validation-share without --data: images of the run stay in the splits that it was trained with',
+        );
+      const [{ finetune: run }, { openRun }, { openArchitecture }, { parseDatasetSpec }] = await Promise.all([
         import('../../pipeline/finetune.js'),
         import('../../pipeline/run.js'),
         import('../../export/openArchitecture.js'),
+        import('../../data/index.js'),
       ]);
       const opened = await openRun(supernet);
       const { threads, workers, onCorrupt } = options;
@@ -89,7 +98,9 @@ export const finetune: Register = (program, context) => {
         engine: options.engine,
         provider: options.provider,
         evaluation: { calibrationImages },
-        ...(data === undefined ? {} : { data }),
+        ...(data === undefined
+          ? {}
+          : { data: share === undefined ? data : parseDatasetSpec(data, { validationFraction: share }) }),
         ...(threads === undefined ? {} : { threads }),
         ...(workers === undefined ? {} : { workers }),
         ...(onCorrupt === undefined ? {} : { onCorrupt }),

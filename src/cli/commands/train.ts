@@ -13,6 +13,7 @@ import {
   skippedLine,
   spaceOverrides,
   threadsOption,
+  validationShareOption,
   type Register,
   type SpaceOptions,
 } from '../context.js';
@@ -35,6 +36,7 @@ interface TrainOptions extends SpaceOptions {
   readonly profile?: true;
   readonly profileSteps: number;
   readonly onCorrupt?: OnCorrupt;
+  readonly validationShare?: number;
 }
 
 export const train: Register = (program, context) => {
@@ -70,6 +72,7 @@ export const train: Register = (program, context) => {
     )
     .option('--profile', 'profile the next steps, save and end; without it the same command goes on')
     .option('--profile-steps <n>', 'steps to profile', integer('profile-steps', 1), 20)
+    .addOption(validationShareOption('the data set'))
     .addOption(onCorruptOption('fail'))
     .addOption(seedOption())
     .addHelpText(
@@ -95,6 +98,7 @@ export const train: Register = (program, context) => {
         ...(options.init === undefined ? {} : { init: options.init }),
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.workers === undefined ? {} : { workers: options.workers }),
+        ...(options.validationShare === undefined ? {} : { validationFraction: options.validationShare }),
         ...(options.onCorrupt === undefined ? {} : { onCorrupt: options.onCorrupt }),
         ...(options.maxMemory === undefined ? {} : { maxMemory: options.maxMemory }),
         ...(options.profile === undefined ? {} : { profileSteps: options.profileSteps }),

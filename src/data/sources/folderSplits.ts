@@ -1,4 +1,5 @@
 /** Splits of a folder of images: its own parts where it has some, the rest by the rule of its source. */
+import { UserError } from '../../util/errors.js';
 import type { DatasetSource } from '../dataset.js';
 import { splitAll, splitTrain, type SplitPositions } from '../splits.js';
 import { splitAllByName, splitTrainByName } from '../splitsByName.js';
@@ -10,9 +11,15 @@ export interface SplitListing extends PartListing {
   readonly splits: SplitPositions;
 }
 
-type Rule = Pick<DatasetSource, 'splitRule' | 'splitSeed' | 'validationFraction'>;
+type Rule = Pick<
+  DatasetSource,
+  'splitRule' | 'splitSeed' | 'validationFraction' | 'validationOfAll' | 'path'
+>;
 
-/** The parts one after the other: training images, test images, validation images. */
+/**
+ * The parts one after the other: training images, test images, validation images. Throws UserError for a share of validation
+ * images where the folder has its own.
+ */
 export function splitFolder(
   { classes, train, validation, test, trainFolder }: FolderListing,
   rule: Rule,
@@ -21,6 +28,11 @@ export function splitFolder(
   const tested = test ?? validation;
   if (tested === undefined) return { classes, ...train, splits: divide(train, trainFolder, rule) };
   const ownValidation = test === undefined ? undefined : validation;
+  if (ownValidation !== undefined && rule.validationOfAll !== undefined) {
+    throw new UserError(
+      `Cannot take ${rule.validationOfAll} of the training images of ${rule.path} for validation: the folder has a validation part of its own; leave the share out, or put its images into train/`,
+    );
+  }
   const parts = [train, tested, ...(ownValidation === undefined ? [] : [ownValidation])];
   const files = parts.flatMap((part) => part.files);
   const labels = parts.flatMap((part) => part.labels);
@@ -75,23 +87,23 @@ function divide(
 function divideByName(
   { files, labels }: PartListing,
   trainFolder: string,
-  { splitSeed, validationFraction }: Rule,
+  { splitSeed, validationFraction, validationOfAll }: Rule,
   isTest?: (position: number) => boolean,
 ): SplitPositions {
   const skipped = trainFolder === '' ? 0 : trainFolder.length + 1;
   const names = files.map((file) => (file.startsWith(`${trainFolder}/`) ? file.slice(skipped) : file));
   return isTest === undefined
-    ? splitAllByName({ labels, names }, splitSeed)
+    ? splitAllByName({ labels, names }, splitSeed, validationOfAll)
     : splitTrainByName({ labels, names }, isTest, validationFraction, splitSeed);
 }
 
 const divideByList = (
   { labels }: PartListing,
-  { splitSeed, validationFraction }: Rule,
+  { splitSeed, validationFraction, validationOfAll }: Rule,
   isTest?: (position: number) => boolean,
 ): SplitPositions =>
   isTest === undefined
-    ? splitAll(labels, splitSeed)
+    ? splitAll(labels, splitSeed, validationOfAll)
     : splitTrain(labels, isTest, validationFraction, splitSeed);
 
 /** Whether versions that split by the list read the file: by its ending, right below the folder of its class. */

@@ -61,7 +61,7 @@ export const mnist: DatasetDefinition = {
       defaultPolicy: policyNamed('digits'),
       images: { kind: 'memory', channels: 1, height: SIDE, width: SIDE, pixels },
       labels,
-      splits: splitAll(labels, source.splitSeed),
+      splits: splitAll(labels, source.splitSeed, source.validationOfAll),
       refAt: (position) => ({ position }),
       nameAt: (position) => `mnist digit ${position}`,
       normalisation: () => Promise.resolve({ mean: [0.1307], std: [0.3081] }),
