@@ -9,6 +9,7 @@ import { measurementSchema, type LatencyMeasurement } from '../device/measuremen
 import { architectureFileSchema, toFile, type Architecture } from '../space/architecture.js';
 import { appendJsonLine, dropTornLine, readJsonLines } from '../util/files.js';
 import { nameSchema } from '../util/names.js';
+import { classScoreSchema, type ClassScore } from '../training/classScore.js';
 
 export const FINALISTS_FILE = 'finalists.jsonl';
 
@@ -25,6 +26,8 @@ export const finalistLineSchema = z.discriminatedUnion('kind', [
     kind: z.literal('score'),
     split: z.enum(['validation', 'test']),
     top1: z.number().min(0).max(1),
+    /** Of test images; absent in older files. */
+    byClass: classScoreSchema.exactOptional(),
   }),
   z.strictObject({
     ...common,
@@ -39,13 +42,19 @@ type FinalistLine = z.infer<typeof finalistLineSchema>;
 export type ScoredSplit = Extract<FinalistLine, { kind: 'score' }>['split'];
 export type Visit = Extract<FinalistLine, { kind: 'latency' }>['visit'];
 
+/** Top-1 as a fraction, and what is known class by class. */
+export interface KnownScore {
+  readonly top1: number;
+  readonly byClass?: ClassScore;
+}
+
 /** Name of a unit of work. `facts`: plain data; equal facts in equal order give equal names. */
 export function unitName(facts: Readonly<Record<string, unknown>>): string {
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
 }
 
 export class FinalistJournal {
-  private readonly scores = new Map<string, number>();
+  private readonly scores = new Map<string, KnownScore>();
   private readonly latencies = new Map<string, LatencyMeasurement>();
 
   private constructor(
@@ -54,7 +63,7 @@ export class FinalistJournal {
   ) {
     // Of several lines of one unit the last counts: it was written by who did not know the others.
     for (const line of lines) {
-      if (line.kind === 'score') this.scores.set(line.unit, line.top1);
+      if (line.kind === 'score') this.scores.set(line.unit, line);
       else this.latencies.set(line.unit, line.measurement);
     }
   }
@@ -65,7 +74,7 @@ export class FinalistJournal {
     return new FinalistJournal(path, await readJsonLines(path, finalistLineSchema));
   }
 
-  score(unit: string): number | undefined {
+  score(unit: string): KnownScore | undefined {
     return this.scores.get(unit);
   }
 
@@ -74,9 +83,17 @@ export class FinalistJournal {
   }
 
   /** Throws UserError where the file system refuses, as all that adds does. */
-  async addScore(unit: string, arch: Architecture, split: ScoredSplit, top1: number): Promise<void> {
-    await this.add({ unit, architecture: toFile(arch), kind: 'score', split, top1 });
-    this.scores.set(unit, top1);
+  async addScore(unit: string, arch: Architecture, split: ScoredSplit, score: KnownScore): Promise<void> {
+    const { top1, byClass } = score;
+    await this.add({
+      unit,
+      architecture: toFile(arch),
+      kind: 'score',
+      split,
+      top1,
+      ...(byClass && { byClass }),
+    });
+    this.scores.set(unit, score);
   }
 
   async addLatency(

@@ -14,7 +14,13 @@ import type { SubnetEvaluator } from '../training/evaluator.js';
 import { InterruptedError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import type { Tensor } from '../util/tensor.js';
-import { unitName, type FinalistJournal, type ScoredSplit, type Visit } from './finalistJournal.js';
+import {
+  unitName,
+  type FinalistJournal,
+  type KnownScore,
+  type ScoredSplit,
+  type Visit,
+} from './finalistJournal.js';
 import type { SupernetRun } from './run.js';
 
 /** Devices that are connected when they are first needed, and stay so. */
@@ -106,6 +112,11 @@ export class Finalists {
 
   /** Fraction of a split's images. */
   async top1(arch: Architecture, split: ScoredSplit): Promise<number> {
+    return (await this.score(arch, split)).top1;
+  }
+
+  /** On a split's images; class by class on test images, unless they were scored by an older version. */
+  async score(arch: Architecture, split: ScoredSplit): Promise<KnownScore> {
     const { evaluator, journal } = this.options;
     const { limit } = evaluator.settings;
     const images = [...this.images(split), limit ?? null];
@@ -114,9 +125,9 @@ export class Finalists {
     if (known !== undefined) return known;
     const statistics = await this.statistics(arch);
     this.throwIfStopped();
-    const { top1 } = await evaluator.evaluate(arch, split, { statistics });
-    await journal.addScore(unit, arch, split, top1);
-    return top1;
+    const score = await evaluator.evaluate(arch, split, { statistics, byClass: split === 'test' });
+    await journal.addScore(unit, arch, split, score);
+    return score;
   }
 
   /**

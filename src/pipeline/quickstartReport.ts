@@ -24,6 +24,7 @@ async function reportData(results: QuickstartResults): Promise<ReportData> {
     generatedBy: { version: packageVersion(), command: `ofa quickstart --seed ${settings.seed}` },
     machine: describeThisMachine(table.device.fingerprint.runtime),
     space: describeSpaceForReport(space),
+    ...(run.record && { classNames: run.record.classes }),
     dataset: { name: settings.data, ...splits },
     training: await trainingCurves(run.folder),
     accuracy: {

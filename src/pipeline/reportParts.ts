@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { blockPositions, type ReportData, type ReportTraining } from '../report/data.js';
 import { countNetworks } from '../space/enumerate.js';
 import type { SearchSpace } from '../space/space.js';
-import { METRICS_FILE, readMetrics } from '../training/metrics.js';
+import { METRICS_FILE, readMetrics, type Metric } from '../training/metrics.js';
 
 /** `runtime` as in `onnxruntime-node 1.30.0`. */
 export function describeThisMachine(runtime: string): ReportData['machine'] {
@@ -27,13 +27,22 @@ export function describeSpaceForReport(space: SearchSpace): ReportData['space'] 
   };
 }
 
+/** A phase begins where the one before it ended, whose last step is always reported; its own first line comes later. */
+function phasesOf(metrics: readonly Metric[]): ReportTraining['phases'] {
+  const phases: { name: string; startStep: number }[] = [];
+  let last = 0;
+  for (const { phase, step } of metrics) {
+    if (phases.at(-1)?.name !== phase) phases.push({ name: phase, startStep: last });
+    last = step;
+  }
+  return phases;
+}
+
 /** Phases, loss and validations from a run's metrics.jsonl. */
 export async function trainingCurves(folder: string): Promise<ReportTraining> {
   const metrics = await readMetrics(join(folder, METRICS_FILE));
-  const phases = new Map<string, number>();
-  for (const { phase, step } of metrics) if (!phases.has(phase)) phases.set(phase, step);
   return {
-    phases: [...phases].map(([name, startStep]) => ({ name, startStep })),
+    phases: phasesOf(metrics),
     loss: metrics.filter((m) => m.kind === 'step').map(({ step, loss }) => ({ step, loss })),
     validation: metrics
       .filter((m) => m.kind === 'validation')

@@ -33,6 +33,7 @@ export const runFiles = (folder: string) =>
     accuracyPredictor: join(folder, 'accuracy-predictor.safetensors'),
     models: join(folder, 'models'),
     report: join(folder, 'report.html'),
+    specialized: join(folder, 'specialized.jsonl'),
     summary: join(folder, 'summary.json'),
   }) as const;
 

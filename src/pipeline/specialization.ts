@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Verification } from '../export/verify.js';
 import { architectureFileSchema } from '../space/architecture.js';
+import { classScoreSchema } from '../training/classScore.js';
 import { nameSchema } from '../util/names.js';
 
 export const SPECIALIZATION_FILE = 'specialization.json';
@@ -67,6 +68,8 @@ const modelShape = {
   validationTop1: fraction,
   /** On test data, which nothing before has seen. */
   measuredTop1: fraction,
+  /** The same class by class; null where it is not known, absent in older files. */
+  byClass: classScoreSchema.nullable().default(null),
   macs: count,
   params: count,
   architecture: architectureFileSchema,

@@ -64,6 +64,7 @@ async function reportData({
     },
     machine: describeThisMachine(runtime),
     space: describeSpaceForReport(space),
+    classNames: [...dataset.classes],
     dataset: {
       name: dataset.name,
       train: dataset.splitSize('train'),
@@ -104,14 +105,23 @@ function finalistsOf({
 
 /** On the table's own check networks where it has some, else on the networks that were measured now: no table has seen them. */
 function judgeLatencies({ device, latency }: SpecializeTarget, result: SpecializationFile): ReportLatency[] {
+  const own = [...finalistsOf(result).values()]
+    .filter((finalist) => finalist.device === device.name)
+    .map(({ predictedMs, measuredMs }) => ({ predictedMs, measuredMs }));
+  return judgeTable(device.name, latency, own);
+}
+
+/** On the table's own check networks; on `others`, which no table has seen, where it has none. [] where there is neither. */
+export function judgeTable(
+  device: string,
+  latency: LatencyQuery,
+  others: ReportLatency['points'] = [],
+): ReportLatency[] {
   const checks = knownExamples(latency.table, 'check').map(({ architecture, latencyMs }) => ({
     predictedMs: latency.architecture(architecture).latencyMs,
     measuredMs: latencyMs,
   }));
-  const own = [...finalistsOf(result).values()]
-    .filter((finalist) => finalist.device === device.name)
-    .map(({ predictedMs, measuredMs }) => ({ predictedMs, measuredMs }));
-  const points = checks.length > 0 ? checks : own;
+  const points = checks.length > 0 ? checks : [...others];
   if (points.length === 0) return [];
   const { mape, within5Percent, within10Percent, kendallTau, count } = evaluateLatency(
     points.map(({ predictedMs }) => predictedMs),
@@ -119,7 +129,7 @@ function judgeLatencies({ device, latency }: SpecializeTarget, result: Specializ
   );
   return [
     {
-      device: device.name,
+      device,
       mape,
       within5Percent,
       within10Percent,

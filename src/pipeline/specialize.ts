@@ -38,6 +38,7 @@ import {
   type InfeasibleCell,
   type Specialization,
 } from './specialization.js';
+import { noteSpecialization } from './specializations.js';
 import { pathInside } from '../util/names.js';
 
 export interface SpecializeTarget {
@@ -129,6 +130,7 @@ export async function specializeAlone(request: SpecializeRequest): Promise<Speci
         `The model for ${maxLatencyMs} ms on ${device} is of an earlier call, and less accurate on validation images than one for a tighter limit: give its limit again to choose anew`,
       );
     await writeJson(join(folder, SPECIALIZATION_FILE), specializationFile(result));
+    await noteSpecialization(run.folder, folder);
     return result;
   } finally {
     await sessions.close();
@@ -318,7 +320,7 @@ async function exportChoice(
       `No subnet was measured within ${cell.maxLatencyMs} ms on ${device.name}; the closest is exported`,
     );
   }
-  const measuredTop1 = await finalists.top1(architecture, 'test');
+  const { top1: measuredTop1, byClass = null } = await finalists.score(architecture, 'test');
   const onDevices = targets.map((other) => ({
     device: other.device.name,
     predictedMs: predicted(other.latency, architecture),
@@ -347,6 +349,7 @@ async function exportChoice(
     predictedTop1,
     validationTop1,
     measuredTop1,
+    byClass,
     macs,
     params,
     architecture: toFile(architecture),

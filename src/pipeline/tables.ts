@@ -6,6 +6,8 @@ import { readTableForQueries, sameBlocks, tablePath } from '../latency/table.js'
 import { listSpaces, loadSpace } from '../space/presets.js';
 import type { SearchSpace, SpaceFile } from '../space/space.js';
 import { UserError } from '../util/errors.js';
+import { nameProblem } from '../util/names.js';
+import { packagePath } from '../util/scripts.js';
 
 /** Folder of tables in the current folder. */
 const OWN_FOLDER = 'latency-tables';
@@ -68,6 +70,27 @@ export async function findSourceTable(
   const tables = await tablesOf(device, space.name, folder);
   const found = tables.find(({ file }) => sameBlocks(file, space.file)) ?? tables[0];
   return found?.path ?? findTable(device, space, undefined, folder);
+}
+
+/** The tables for the blocks of a space, of all devices, those in `folder` before those of the package; one a device. */
+export async function tablesFor(
+  space: SearchSpace,
+  folder = OWN_FOLDER,
+): Promise<{ readonly device: string; readonly path: string }[]> {
+  const found = new Map<string, string>();
+  for (const root of [folder, packagePath(OWN_FOLDER)]) {
+    const devices = existsSync(root)
+      ? (await readdir(root, { withFileTypes: true }))
+          .filter((entry) => entry.isDirectory() && nameProblem(entry.name) === undefined)
+          .map(({ name }) => name)
+      : [];
+    for (const device of devices.sort()) {
+      if (found.has(device)) continue;
+      const own = (await tablesIn(root, device, space.name)).find(({ file }) => sameBlocks(file, space.file));
+      if (own !== undefined) found.set(device, own.path);
+    }
+  }
+  return [...found].map(([device, path]) => ({ device, path }));
 }
 
 /** Tables of a device in `folder` and in the package, for any width and number of classes of a space. */

@@ -108,6 +108,43 @@ function dress(svg: string, { label, tooltip, width = 860, height = 440 }: Chart
     );
 }
 
+/** Width of a picture on a phone: text keeps its size. */
+const NARROW = 360;
+
+/** The same picture for narrow screens, its legend in as many lines as it takes. */
+export function narrowed(chart: Chart): Chart {
+  const { option } = chart;
+  const own = option.legend as LegendComponentOption | undefined;
+  const names = (own?.data ?? []).map((entry) => (typeof entry === 'string' ? entry : (entry.name ?? '')));
+  // An entry is as wide as its icon, its text and the gaps around them.
+  let lines = names.length === 0 ? 0 : 1;
+  let filled = 0;
+  for (const name of names) {
+    const width = 45 + 7 * name.length;
+    if (filled > 0 && filled + width > NARROW - 16) [lines, filled] = [lines + 1, 0];
+    filled += width;
+  }
+  const axis = (given: unknown): object => ({
+    ...(given as object),
+    axisLabel: { ...(given as { axisLabel?: object }).axisLabel, hideOverlap: true },
+    nameTextStyle: { color: colors.muted, fontSize: 13, width: NARROW - 110, overflow: 'truncate' },
+  });
+  // Phones have nothing to hover with.
+  const { tooltip: _tooltip, ...rest } = chart;
+  return {
+    ...rest,
+    width: NARROW,
+    height: (chart.height ?? 440) - 80 + 24 * Math.max(0, lines - 1),
+    option: {
+      ...option,
+      ...(own && { legend: { ...own, left: 8, width: NARROW - 16 } }),
+      grid: { ...grid, ...(option.grid as object), left: 58, right: 14, top: 32 + 24 * lines },
+      xAxis: axis(option.xAxis),
+      yAxis: axis(option.yAxis),
+    },
+  };
+}
+
 interface AxisLook {
   readonly name: string;
   readonly nameGap: number;

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { architectureFileSchema } from '../space/architecture.js';
 import type { Gene, GeneNeeds } from '../space/gene.js';
+import { classScoreSchema } from '../training/classScore.js';
 import { readJson } from '../util/files.js';
 
 export const REPORT_FORMAT = 'ofakit.report/1';
@@ -40,6 +41,24 @@ const reportShape = {
       .readonly()
       .optional(),
   }),
+  /** Where the weights are from. Default: `trained`. `from`: the schedule, or the file that was imported. */
+  origin: z
+    .strictObject({
+      kind: z.enum(['trained', 'imported', 'finetuned', 'unknown']),
+      from: z.string().optional(),
+    })
+    .optional(),
+  /** In the order of the logits. */
+  classNames: z.array(z.string()).readonly().optional(),
+  /** Subnets whose accuracy was measured, on how many images of which split. */
+  sampled: z
+    .strictObject({ count, split: z.string(), images: count, lowestTop1: top1, highestTop1: top1 })
+    .optional(),
+  /** Latency tables for the space. */
+  tables: z
+    .array(z.strictObject({ device: z.string(), blocks: count }))
+    .readonly()
+    .optional(),
   /** `train`, `validation`, `test`: numbers of images. */
   dataset: z.strictObject({ name: z.string(), train: count, validation: count, test: count }),
   training: z
@@ -105,6 +124,8 @@ const reportShape = {
         validationTop1: top1.optional(),
         /** On test images. */
         measuredTop1: top1,
+        /** The same class by class, in the order of `classNames`. */
+        byClass: classScoreSchema.nullable().optional(),
         macs: count,
         params: count,
         /** Path of the ONNX file relative to the report. */
@@ -171,6 +192,7 @@ export const reportFileSchema = z.strictObject({ format: z.literal(REPORT_FORMAT
 export type ReportData = z.infer<typeof reportDataSchema>;
 export type ReportModel = ReportData['models'][number];
 export type ReportLatency = ReportData['latency'][number];
+export type ReportOrigin = NonNullable<ReportData['origin']>;
 export type ReportTraining = NonNullable<ReportData['training']>;
 export type ReportAccuracy = NonNullable<ReportData['accuracy']>;
 

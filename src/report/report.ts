@@ -5,6 +5,7 @@ import { REPORT_FORMAT, reportDataSchema, type ReportData } from './data.js';
 import { Html, html } from './html.js';
 import { accuracySection } from './sections/accuracy.js';
 import { appendixSection } from './sections/appendix.js';
+import { classesSection } from './sections/classes.js';
 import { devicesSection } from './sections/devices.js';
 import { header, headline } from './sections/header.js';
 import { latencySection } from './sections/latency.js';
@@ -20,6 +21,7 @@ export const REPORT_DATA_FILE = 'report.json';
 const sections: readonly Section[] = [
   tradeoffSection,
   modelsSection,
+  classesSection,
   devicesSection,
   latencySection,
   accuracySection,

@@ -27,8 +27,11 @@ dl.facts dt { color: var(--muted); font-size: .85rem; }
 dl.facts dd { margin: 0; font-size: 1.2rem; font-weight: 600; font-variant-numeric: tabular-nums; line-height: 1.35; }
 dl.facts small { display: block; font-size: .8rem; font-weight: 400; color: var(--muted); }
 figure { margin: 1.2em 0 1.8em; }
-figure > svg { display: block; width: 100%; height: auto; }
+figure svg { display: block; width: 100%; height: auto; }
+.narrow { display: none; }
+@media screen and (max-width: 560px) { .wide { display: none; } .narrow { display: block; } }
 figure > svg.strip { max-width: 860px; }
+@media screen and (max-width: 560px) { figure:has(> svg.strip) { overflow-x: auto; } figure > svg.strip { width: 860px; max-width: none; } }
 .pair { display: grid; grid-template-columns: minmax(0, 1.5fr) minmax(0, 1fr); gap: 8px 28px; align-items: center; }
 @media (max-width: 700px) { .pair { grid-template-columns: minmax(0, 1fr); } }
 figcaption { color: var(--muted); font-size: .9rem; max-width: 78ch; margin-top: .4em; }
@@ -48,6 +51,8 @@ svg.strip text { font: 600 11px system-ui, -apple-system, "Segoe UI", Roboto, Ar
 svg.strip text.light { fill: #fff; }
 svg.strip text.stage { fill: var(--muted); font-weight: 400; font-size: 12px; }
 .k3 { fill: var(--k3); } .k5 { fill: var(--k5); } .k7 { fill: var(--k7); } .off { fill: none; stroke: var(--rule); stroke-dasharray: 3 2; }
+table.confusion { width: auto; } table.confusion td, table.confusion th { padding: 5px 8px; }
+td.cell { background: color-mix(in srgb, var(--blue) var(--share), transparent); }
 .kernel { white-space: nowrap; margin-left: .6em; }
 .key { display: inline-block; width: .9em; height: .9em; border-radius: 3px; vertical-align: -.1em; margin: 0 .3em 0 0; }
 .key.k3 { background: var(--k3); } .key.k5 { background: var(--k5); } .key.k7 { background: var(--k7); }

@@ -183,6 +183,11 @@ export async function readCheckpointData(folder: string): Promise<Json | undefin
   return existsSync(path) ? (await readJson(path, checkpointSchema)).data : undefined;
 }
 
+/** Where the training of the checkpoint in `folder` stands, without reading its weights. Throws UserError. */
+export async function readCheckpointPosition(folder: string): Promise<Json> {
+  return (await readJson(join(folder, CHECKPOINT_FILE), checkpointSchema)).position;
+}
+
 /** The space of the checkpoint in `folder`, without reading its weights. Throws as `loadCheckpoint`. */
 export async function readCheckpointSpace(folder: string): Promise<SearchSpace> {
   const path = join(folder, CHECKPOINT_FILE);

@@ -57,6 +57,8 @@ export interface EvaluateOptions {
   readonly statistics?: ReadonlyMap<string, Tensor>;
   /** Shares of the images, in (0, 1), ascending: the accuracies so far are noted there. */
   readonly shares?: readonly number[];
+  /** Scores class by class, too. */
+  readonly byClass?: boolean;
 }
 
 /** How many subnets are scored together. Their scores do not depend on it. */
@@ -115,15 +117,15 @@ export class SubnetEvaluator {
     const network = space.network(arch);
     const statistics =
       options.calibrate === false ? undefined : (options.statistics ?? (await this.calibrate(arch)));
-    return this.score(network, extractSubnet(weights, network, statistics), split, options.shares);
+    return this.score(network, extractSubnet(weights, network, statistics), split, options);
   }
 
-  /** Accuracy and loss of a stand-alone subnet (`extractSubnet`); `learningCurve` where there are `shares`. */
+  /** Accuracy and loss of a stand-alone subnet (`extractSubnet`); `learningCurve` and `byClass` where they are asked for. */
   async score(
     network: Network,
     tensors: ReadonlyMap<string, Tensor>,
     split: Split,
-    shares: readonly number[] = [],
+    { shares, byClass = false }: Pick<EvaluateOptions, 'shares' | 'byClass'> = {},
   ): Promise<Score> {
     const { evaluationBatch } = this.settings;
     const size = network.input.height;
@@ -131,11 +133,9 @@ export class SubnetEvaluator {
       this.evaluationBatches(split, size, evaluationBatch),
     );
     const { inference } = this.options.engines;
-    return requireImages(
-      await runScore(network, tensors, batches, evaluationBatch, inference),
-      split,
-      shares,
-    );
+    const sum = await runScore(network, tensors, batches, evaluationBatch, inference);
+    const score = requireImages(sum, split, shares);
+    return byClass ? { ...score, byClass: sum.byClass() } : score;
   }
 
   /**
@@ -292,7 +292,7 @@ async function runScore(
 export const foldedGraph = (network: Network, tensors: ReadonlyMap<string, Tensor>, batch: number): Graph =>
   foldBatchNorm(inferenceGraph(staticNetwork(network).blocks, tensors, batch));
 
-function requireImages(sum: ScoreSum, split: Split, shares: readonly number[]): Score {
+function requireImages(sum: ScoreSum, split: Split, shares: readonly number[] = []): Score {
   const score = sum.score(shares);
   if (score === undefined)
     throw new UserError(`Cannot score a subnet: at least one ${split} image is needed: there is none`);

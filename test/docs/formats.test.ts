@@ -18,6 +18,7 @@ import { dataRecordSchema } from '../../src/data/record.js';
 import { searchBenchmarkSchema } from '../../src/pipeline/benchSearch.js';
 import { finalistLineSchema } from '../../src/pipeline/finalistJournal.js';
 import { specializationSchema } from '../../src/pipeline/specialization.js';
+import { specializedLineSchema } from '../../src/pipeline/specializations.js';
 import { reportFileSchema } from '../../src/report/data.js';
 import { frontFileSchema } from '../../src/search/front.js';
 import { searchJournalSchema } from '../../src/search/journal.js';
@@ -118,6 +119,7 @@ const table: readonly (readonly [string, z.ZodType, (readonly string[])?])[] = [
   ['Lock', lockSchema],
   ['Finalists', finalistLineSchema, ['architecture', 'measurement']],
   ['Specialisation', specializationSchema, ['models[].architecture', 'models[].finalists[].architecture']],
+  ['Folders of models', specializedLineSchema],
   [
     'Report data',
     reportFileSchema,

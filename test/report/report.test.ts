@@ -7,7 +7,7 @@ import { formatLimit, formatMs, formatTop1 } from '../../src/report/format.js';
 import { escapeHtml } from '../../src/report/html.js';
 import { renderReport, writeReport } from '../../src/report/report.js';
 import { loadSpace } from '../../src/space/presets.js';
-import { fullReport, minimalReport } from './sample.js';
+import { CLASSES, fullReport, minimalReport } from './sample.js';
 import { elementNames } from './xml.js';
 
 const HOSTILE = `</title></svg><script>alert("1")</script>&'\u0000<img src=x onerror=alert(1)>`;
@@ -41,6 +41,7 @@ describe('renderReport', () => {
     expect(headings(page)).toEqual([
       'tradeoff',
       'models',
+      'classes',
       'devices',
       'latency',
       'accuracy',
@@ -48,8 +49,8 @@ describe('renderReport', () => {
       'measured',
     ]);
     expect(page).toContain('<h1>Six models for local-cpu and phone, ');
-    // Two trade-offs, six strips, scatter and histogram a device, accuracy, two training curves.
-    expect(pictures(page)).toHaveLength(2 + 6 + 4 + 1 + 2);
+    // Six strips; for wide and for narrow screens two trade-offs, scatter and histogram a device, accuracy, two training curves.
+    expect(pictures(page)).toHaveLength(6 + 2 * (2 + 4 + 1 + 2));
   });
 
   it('is well-formed, needs nothing from elsewhere and runs nothing', () => {
@@ -121,6 +122,61 @@ describe('renderReport', () => {
     });
   });
 
+  it('has a picture of every chart whose text can be read on a phone of 390 pixels', () => {
+    // The page leaves a picture the width of the screen less its margins.
+    const room = 390 - 2 * 24;
+    const narrow = [...page.matchAll(/<div class="narrow">\s*(<svg[\s\S]*?<\/svg>)/g)].map(
+      (match) => match[1]!,
+    );
+    expect(narrow).toHaveLength(9);
+    for (const picture of narrow) {
+      const width = Number(/viewBox="0 0 (\d+) /.exec(picture)![1]);
+      const sizes = [...picture.matchAll(/font-size:(\d+)px/g)].map((match) => Number(match[1]));
+      expect(sizes.length).toBeGreaterThan(0);
+      expect((Math.min(...sizes) * room) / width).toBeGreaterThanOrEqual(11);
+    }
+  });
+
+  it('tells of every class how many images were recognised, and what the others were taken for', () => {
+    const section = page.slice(page.indexOf('id="classes"'), page.indexOf('id="devices"'));
+    const [hardest, matrix] = section.match(/<table[\s\S]*?<\/table>/g)!;
+    const rows = hardest.match(/<tr>[\s\S]*?<\/tr>/g)!.slice(1);
+    expect(rows).toHaveLength(CLASSES.length);
+    expect(rows[0]).toContain('>class j<');
+    expect(rows[0]).toContain(`>${formatTop1(0.91)}<`);
+    const line = matrix!.match(/<tr>[\s\S]*?<\/tr>/g)!.find((row) => row.includes('scope="row">class d<'))!;
+    const cells = [...line.matchAll(/<td[^>]*>([^<]*)</g)].map((match) => match[1]!.trim());
+    expect(cells).toEqual(['3', '', '', '97', '', '', '', '', '', '']);
+  });
+
+  it('lists the most frequent confusions where a matrix would be too large', async () => {
+    const model = fullReport().models[0]!;
+    const count = Array.from({ length: 30 }, () => 50);
+    const classNames = count.map((_, i) => `kind ${i}`);
+    const confused: [number, number, number][] = [[7, 9, 2]];
+    const models = [{ ...model, byClass: { count, correct: count.map((images) => images - 2), confused } }];
+    const text = await renderReport({ ...minimalReport(), classNames, models });
+    expect(text).not.toContain('Confusion matrix');
+    expect(text).toMatch(/>kind 7<\/th>\s*<td[^>]*>kind 9<\/td>\s*<td[^>]*>2 of 50 images</);
+  });
+
+  it('says where the weights are from, and what a run without models has', async () => {
+    const base = minimalReport();
+    const text = async (more: Partial<ReportData>): Promise<string> => renderReport({ ...base, ...more });
+    const imported = await text({
+      origin: { kind: 'imported', from: 'ofa_mbv3' },
+      dataset: { ...base.dataset, name: 'unknown' },
+    });
+    expect(imported).toContain('were imported from ofa_mbv3');
+    expect(imported).not.toMatch(/trained on|0 training/);
+    expect(await text({ origin: { kind: 'finetuned' } })).toContain('was trained on by itself on mnist');
+    const sampled = { count: 12, split: 'validation', images: 150, lowestTop1: 0.5, highestTop1: 0.75 };
+    const page = await text({ sampled, tables: [{ device: 'pi', blocks: 44 }] });
+    expect(page).toMatch(/<h1>(Twelve|12) subnets of mbv3-tiny, 50\.0 to 75\.0\s% top-1 \(validation\)/);
+    expect(page).toContain('150 validation images');
+    expect(page).toMatch(/<dd>pi<small>44 blocks</);
+  });
+
   it('gives the same text for the same data, in one process', async () => {
     expect(await renderReport(fullReport())).toBe(page);
   }, 30_000);
@@ -168,7 +224,8 @@ describe('renderReport', () => {
     ] as const) {
       const page = await renderReport(data);
       elementNames(content(page));
-      expect(pictures(page)).toHaveLength(count);
+      // For wide and for narrow screens.
+      expect(pictures(page)).toHaveLength(2 * count);
       expect(page).not.toMatch(/NaN|Infinity|undefined/);
     }
   });

@@ -7,6 +7,9 @@ const DEVICES = [
   ['phone', 6.3],
 ] as const;
 
+/** As many as the space has. */
+export const CLASSES = Array.from({ length: 10 }, (_, i) => `class ${'abcdefghij'[i]!}`);
+
 const factorOf = (device: string): number => DEVICES.find(([name]) => name === device)![1];
 
 function architecture(random: ReturnType<typeof createRandom>) {
@@ -67,6 +70,11 @@ export function fullReport(): ReportData {
         measuredMs,
         predictedTop1: point.top1,
         measuredTop1: point.top1 - 0.001,
+        byClass: {
+          count: CLASSES.map(() => 100),
+          correct: CLASSES.map((_, label) => 100 - label),
+          confused: CLASSES.slice(1).map((_, label): [number, number, number] => [label + 1, 0, label + 1]),
+        },
         macs: Math.round(4e5 * size(point.architecture)),
         params: Math.round(2e4 * size(point.architecture)),
         file: `models/${device}-${maxLatencyMs}ms.onnx`,
@@ -120,6 +128,8 @@ export function fullReport(): ReportData {
       node: 'node v22.1.0',
       runtime: 'onnxruntime-node 1.30.0',
     },
+    origin: { kind: 'trained', from: 'progressive' },
+    classNames: CLASSES,
     space: { name: 'mbv3-tiny', subnets: '21765391104729804300', imageSizes: [24, 28, 32], classes: 10 },
     dataset: { name: 'mnist', train: 8000, validation: 1000, test: 1000 },
     training: {

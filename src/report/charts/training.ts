@@ -19,6 +19,27 @@ export function averaged(points: readonly Point[], most = 600): Point[] {
   return result;
 }
 
+/** Beginnings of phases that are closer than this share of the picture get one label: two would cover each other. */
+const LABEL_SHARE = 0.08;
+
+/** A mark at the beginning of every phase, labelled by its number, as in `2` or, where several begin together, `2-4`. */
+export function phaseMarks(
+  phases: ReportTraining['phases'],
+  end: number,
+): { readonly label: string; readonly startStep: number }[] {
+  const groups: { first: number; last: number; startStep: number }[] = [];
+  phases.forEach(({ startStep }, i) => {
+    const group = groups.at(-1);
+    if (group !== undefined && startStep - group.startStep < LABEL_SHARE * end) group.last = i + 1;
+    else groups.push({ first: i + 1, last: i + 1, startStep });
+  });
+  return phases.map(({ startStep }, i) => {
+    const group = groups.find(({ first }) => first === i + 1);
+    if (group === undefined) return { label: '', startStep };
+    return { label: group.last > group.first ? `${group.first}-${group.last}` : `${group.first}`, startStep };
+  });
+}
+
 interface Curve {
   readonly name: string;
   readonly points: readonly Point[];
@@ -31,7 +52,6 @@ function curves(
     y: string;
     factor: number;
     ceiling: number;
-    rises: boolean;
     format: (value: number) => string;
   },
 ): Chart | undefined {
@@ -39,18 +59,17 @@ function curves(
   if (all.length === 0) return undefined;
   const steps = [...all.map(([x]) => x), ...training.phases.map(({ startStep }) => startStep)];
   const x = axisRange(steps, { floor: 0, steps: 8 });
+  const end = steps.reduce((most, step) => Math.max(most, step), 1);
   const phases = {
     silent: true,
     symbol: 'none',
     lineStyle: { color: colors.muted, type: 'dotted' as const, width: 1 },
-    label: {
-      // Where the curves are not: losses fall, accuracies rise.
-      position: picture.rises ? ('insideStartBottom' as const) : ('insideEndBottom' as const),
-      color: colors.muted,
-      fontSize: 11,
-      formatter: ({ name }: { name: string }) => (name.length > 36 ? `${name.slice(0, 35)}…` : name),
-    },
-    data: training.phases.map(({ name, startStep }) => ({ name, xAxis: startStep })),
+    // Above the curves; names would cover each other, so that the table of phases has them.
+    label: { position: 'end' as const, distance: 2, color: colors.muted, fontSize: 12 },
+    data: phaseMarks(training.phases, end).map(({ label, startStep }) => ({
+      xAxis: startStep,
+      label: { formatter: label },
+    })),
   };
   return {
     label: picture.label,
@@ -60,12 +79,12 @@ function curves(
       return point && `${lines[series]!.name}, step ${formatInteger(point[0])}: ${picture.format(point[1])}`;
     },
     option: {
-      grid: { ...grid, top: lines.length > 1 ? 48 : 20 },
+      grid: { ...grid, top: lines.length > 1 ? 56 : 24 },
       ...(lines.length > 1 ? { legend: legend(lines.map(({ name }) => name)) } : {}),
       xAxis: {
         ...valueAxis('Training step', x, 34),
         // Steps end where training does, not at the next round number.
-        max: steps.reduce((most, step) => Math.max(most, step), 1),
+        max: end,
         splitLine: { show: false },
       },
       yAxis: valueAxis(
@@ -100,7 +119,6 @@ export function lossChart(training: ReportTraining): Chart | undefined {
     y: 'Training loss',
     factor: 1,
     ceiling: Infinity,
-    rises: false,
     format: (value) => value.toPrecision(4),
   });
 }
@@ -118,7 +136,6 @@ export function validationChart(training: ReportTraining): Chart | undefined {
     y: 'Validation top-1 (%)',
     factor: 100,
     ceiling: 1,
-    rises: true,
     format: (value) => formatTop1(value),
   });
 }

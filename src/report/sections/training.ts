@@ -17,17 +17,18 @@ export const trainingSection: Section = async ({ data: { training }, draw }) => 
       table(
         'Phases',
         [
+          { head: 'Number', numeric: true, cell: ({ number }) => `${number}` },
           { head: 'Phase', cell: ({ name }) => name },
           { head: 'From step', numeric: true, cell: ({ startStep }) => formatInteger(startStep) },
         ],
-        phases,
+        phases.map((phase, i) => ({ number: i + 1, ...phase })),
       )
     }
     ${
       curves &&
       figure(
         await draw(curves),
-        'Top-1 on the validation split, batch norm recalibrated for each subnet. Dotted lines are beginnings of phases.',
+        'Top-1 on the validation split, batch norm recalibrated for each subnet. Dotted lines are beginnings of phases, numbered as in the table.',
         table(
           'Validation top-1 at the last check',
           [
