@@ -70,7 +70,8 @@ describe('what was written', () => {
     const x = b.input('x', [2, 3, 5]);
     const y = slice(b, transpose(b, x, [2, 0, 1]), [1, 0, 1], [3, 2, 2]);
     b.output('softmax', softmax(b, y));
-    for (const fn of ['relu', 'relu6', 'h_swish', 'h_sigmoid'] as const) b.output(fn, activation(b, y, fn));
+    for (const fn of ['relu', 'relu6', 'h_swish', 'h_sigmoid', 'h_sigmoid_of_double'] as const)
+      b.output(fn, activation(b, y, fn));
     b.output('again', x);
     const graph = b.build();
     expectSame(readOnnx(onnxTarget.lower(graph)).graph, graph);

@@ -114,7 +114,7 @@ const cases: OperationCase[] = [
   },
 ];
 
-for (const fn of ['relu', 'relu6', 'h_swish', 'h_sigmoid'] as const) {
+for (const fn of ['relu', 'relu6', 'h_swish', 'h_sigmoid', 'h_sigmoid_of_double'] as const) {
   cases.push({
     name: `activation ${fn}`,
     inputs: [[4, 33]],

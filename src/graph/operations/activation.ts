@@ -2,7 +2,8 @@
 import type { GraphBuilder, OnnxEmitter, Operation, Value } from '../graph.js';
 import { affine, mul, requireSameShape } from './elementwise.js';
 
-export type ActivationFunction = 'relu' | 'relu6' | 'h_swish' | 'h_sigmoid';
+/** `h_sigmoid_of_double` is h_sigmoid(2 x): the gates of exported models (docs/decisions/0026-gates-of-half-weights.md). */
+export type ActivationFunction = 'relu' | 'relu6' | 'h_swish' | 'h_sigmoid' | 'h_sigmoid_of_double';
 
 interface ActivationRule {
   readonly value: (x: number) => number;
@@ -42,6 +43,14 @@ const rules: Record<ActivationFunction, ActivationRule> = {
     onnx: (emit, x, outputs) => void emit.node('HardSigmoid', [x], hardSigmoid, outputs),
     slopeOnnx: (emit, x) =>
       emit.node('Mul', [step(emit, emit.node('Abs', [x]), -1, 3), emit.floats([1 / 6])]),
+  },
+  h_sigmoid_of_double: {
+    value: (x) => clip(x / 3 + 0.5, 0, 1),
+    slope: (x) => (Math.abs(x) < 1.5 ? 1 / 3 : 0),
+    onnx: (emit, x, outputs) =>
+      void emit.node('HardSigmoid', [x], { ...hardSigmoid, alpha: { float: 1 / 3 } }, outputs),
+    slopeOnnx: (emit, x) =>
+      emit.node('Mul', [step(emit, emit.node('Abs', [x]), -1, 1.5), emit.floats([1 / 3])]),
   },
   h_swish: {
     value: (x) => x * clip(x / 6 + 0.5, 0, 1),

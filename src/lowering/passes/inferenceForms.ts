@@ -1,15 +1,22 @@
 /**
  * Rewrites what training writes in small steps into the forms that runtimes have kernels for: a dense layer with its
  * bias becomes one operation, and vectors [N, C] that end up as images [N, C, 1, 1] (squeeze-excite) are images all the
- * way, their dense layers 1x1 convolutions. Without reshapes, blocked layouts survive, and any batch size fits.
+ * way, their dense layers 1x1 convolutions. Without reshapes, blocked layouts survive, and any batch size fits. Gates are
+ * h_sigmoid(2 x) after weights of half the size: the same to the last bit, and nothing that a runtime could take for hard-swish
+ * (docs/decisions/0026-gates-of-half-weights.md).
  */
 import { GraphBuilder, type Graph, type Node, type Value } from '../../graph/graph.js';
-import { activationOperation, type ActivationAttributes } from '../../graph/operations/activation.js';
+import {
+  activation,
+  activationOperation,
+  type ActivationAttributes,
+} from '../../graph/operations/activation.js';
 import { conv2d } from '../../graph/operations/conv.js';
 import { addOperation } from '../../graph/operations/elementwise.js';
 import { dense, matmulOperation, type MatmulAttributes } from '../../graph/operations/matmul.js';
 import { globalAverageImage, globalAveragePoolOperation } from '../../graph/operations/pool.js';
 import { reshape, reshapeOperation } from '../../graph/operations/shape.js';
+import type { Shape } from '../../util/tensor.js';
 
 /** x w^T + bias with constant w [O, I] and bias [O] or none. */
 interface Dense {
@@ -80,16 +87,31 @@ class Rewriter {
     if (node?.operation.name === globalAveragePoolOperation.name)
       return this.named(node, () => globalAverageImage(b, this.map(node.inputs[0]!)));
     if (node?.operation.name === activationOperation.name) {
+      const before = this.producers.get(node.inputs[0]!);
+      const gated = before && this.denseOf(before);
+      if (gated !== undefined && (node.attributes as ActivationAttributes).function === 'h_sigmoid') {
+        const half = this.convolution(gated, 0.5);
+        return this.named(node, () => activation(b, half, 'h_sigmoid_of_double'));
+      }
       const x = this.image(node.inputs[0]!);
       return this.named(node, () => b.one(activationOperation, node.attributes as ActivationAttributes, x));
     }
     const found = node && this.denseOf(node);
     if (found === undefined) return reshape(b, this.map(value), [...value.shape, 1, 1]);
-    const x = this.image(found.x);
-    const { name, data } = this.graph.constants.get(found.weight)!;
-    const kernel = b.constant(name, [...found.weight.shape, 1, 1], data);
-    const bias = found.bias && this.map(found.bias);
-    return this.named(found.node, () => conv2d(b, x, kernel, { stride: 1, padding: 0, groups: 1 }, bias));
+    return this.convolution(found);
+  }
+
+  /** `factor` times the dense layer as a 1x1 convolution of images. */
+  private convolution({ node, x: input, weight, bias }: Dense, factor = 1): Value {
+    const x = this.image(input);
+    const kernel = this.scaled(weight, factor, [...weight.shape, 1, 1]);
+    const added = bias && (factor === 1 ? this.map(bias) : this.scaled(bias, factor, bias.shape));
+    return this.named(node, () => conv2d(this.b, x, kernel, { stride: 1, padding: 0, groups: 1 }, added));
+  }
+
+  private scaled(value: Value, factor: number, shape: Shape): Value {
+    const { name, data } = this.graph.constants.get(value)!;
+    return this.b.constant(name, shape, factor === 1 ? data : data.map((v) => factor * v));
   }
 
   private denseOf(node: Node): Dense | undefined {

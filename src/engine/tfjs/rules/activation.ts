@@ -15,11 +15,12 @@ interface Activation {
 /** 1 where a condition holds, else 0. */
 const indicator = (tf: TensorFlow, condition: TfTensor): TfTensor => tf.cast(condition, 'float32');
 
-const hardSigmoid = (tf: TensorFlow, x: TfTensor): TfTensor =>
-  tf.clipByValue(tf.add(tf.mul(x, 1 / 6), 0.5), 0, 1);
+const hardSigmoid = (tf: TensorFlow, x: TfTensor, slope = 1 / 6): TfTensor =>
+  tf.clipByValue(tf.add(tf.mul(x, slope), 0.5), 0, 1);
 
 /** Where the hard sigmoid is neither 0 nor 1. */
-const betweenKinks = (tf: TensorFlow, x: TfTensor): TfTensor => indicator(tf, tf.less(tf.abs(x), 3));
+const betweenKinks = (tf: TensorFlow, x: TfTensor, kink = 3): TfTensor =>
+  indicator(tf, tf.less(tf.abs(x), kink));
 
 const activations: Record<ActivationFunction, Activation> = {
   relu: {
@@ -31,8 +32,12 @@ const activations: Record<ActivationFunction, Activation> = {
     slope: (tf, x) => indicator(tf, tf.logicalAnd(tf.greater(x, 0), tf.less(x, 6))),
   },
   h_sigmoid: {
-    value: hardSigmoid,
+    value: (tf, x) => hardSigmoid(tf, x),
     slope: (tf, x) => tf.mul(betweenKinks(tf, x), 1 / 6),
+  },
+  h_sigmoid_of_double: {
+    value: (tf, x) => hardSigmoid(tf, x, 1 / 3),
+    slope: (tf, x) => tf.mul(betweenKinks(tf, x, 1.5), 1 / 3),
   },
   h_swish: {
     value: (tf, x) => tf.mul(x, hardSigmoid(tf, x)),
