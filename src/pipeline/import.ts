@@ -5,7 +5,10 @@ import { basename, join } from 'node:path';
 import { removeDataRecord } from '../data/record.js';
 import type { SearchSpace } from '../space/space.js';
 import { CHECKPOINT_FILE, saveCheckpoint } from '../supernet/checkpoint.js';
-import { importWeights, TensorMismatch } from '../supernet/import/importWeights.js';
+import { TensorMismatch, weightsOf } from '../supernet/import/importWeights.js';
+import { inferSpace, type Free } from '../supernet/import/inferSpace.js';
+import { readStateDict, type StateDict } from '../supernet/import/stateDict.js';
+import type { SupernetWeights } from '../supernet/weights.js';
 import type { ImportedPosition } from '../training/position.js';
 import { UserError } from '../util/errors.js';
 import { readBytes } from '../util/files.js';
@@ -21,14 +24,18 @@ export interface ImportRequest {
   /** The file. */
   readonly weights: string;
   readonly space: SearchSpace;
+  /** Whether width and classes are taken from the shapes of the file. Default: neither is. */
+  readonly infer?: Free;
   /** Run folder; there must be no supernet in it. */
   readonly folder: string;
-  /** Gets every tensor that does not fit. */
+  /** Gets a summary of the tensors that do not fit. */
   readonly logger: Logger;
 }
 
 export interface ImportedSupernet {
   readonly weightsSha256: string;
+  readonly width: number;
+  readonly classes: number;
   readonly tensors: number;
   /** Of the file, in all tensors. */
   readonly values: number;
@@ -48,17 +55,17 @@ export function importSupernet(request: ImportRequest): Promise<ImportedSupernet
 async function importAlone({
   format,
   weights: path,
-  space,
+  space: given,
+  infer = { width: false, classes: false },
   folder,
   logger,
 }: ImportRequest): Promise<ImportedSupernet> {
   if (existsSync(join(folder, CHECKPOINT_FILE)))
     throw new UserError(`Cannot import into ${folder}: there is a supernet in it; give another --out`);
   const bytes = await readBytes(path);
-  const weights = await importWeights(bytes, space, path).catch((error: unknown) => {
-    if (error instanceof TensorMismatch) for (const problem of error.problems) logger.warn(problem);
-    throw error;
-  });
+  const found = await readStateDict(bytes, path);
+  const space = inferSpace(given, found, infer);
+  const weights = fitted(found, space, path, logger);
   const position: ImportedPosition = {
     format: 'ofakit.imported/1',
     from: format,
@@ -69,5 +76,16 @@ async function importAlone({
   await removeDataRecord(folder);
   const weightsSha256 = await saveCheckpoint(folder, { space, weights, data: null, position });
   const values = [...weights.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  return { weightsSha256, tensors: weights.size, values };
+  const { width, classes } = space.parameters;
+  return { weightsSha256, width, classes, tensors: weights.size, values };
+}
+
+/** Throws TensorMismatch once its kinds were told. */
+function fitted(found: StateDict, space: SearchSpace, path: string, logger: Logger): SupernetWeights {
+  try {
+    return weightsOf(found, space, path);
+  } catch (error) {
+    if (error instanceof TensorMismatch) for (const line of error.summary) logger.warn(line);
+    throw error;
+  }
 }

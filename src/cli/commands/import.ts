@@ -35,6 +35,7 @@ export const importCommand: Register = (program, context) => {
         format,
         weights,
         space,
+        infer: { width: options.width === undefined, classes: options.classes === undefined },
         folder: out,
         logger: await context.logger(),
       });
@@ -42,7 +43,7 @@ export const importCommand: Register = (program, context) => {
         self,
         { run: out, space: space.name, ...result },
         () =>
-          `Imported ${result.tensors} tensors of ${(result.values / 1e6).toFixed(2)} million values; the supernet is in ${out}\n`,
+          `Imported ${result.tensors} tensors of ${(result.values / 1e6).toFixed(2)} million values, width ${result.width}, ${result.classes} classes; the supernet is in ${out}\n`,
       );
     });
 };

@@ -7,6 +7,8 @@ import type { ForeignTensor } from './family.js';
 import { foreignFamilies } from './families/index.js';
 import { readStateDict, type StateDict, type StoredTensor } from './stateDict.js';
 
+const MOST_LINES = 4;
+
 /** Tensors of a file that are not those of the space. */
 export class TensorMismatch extends UserError {
   override readonly name = 'TensorMismatch';
@@ -16,7 +18,22 @@ export class TensorMismatch extends UserError {
     /** One line each, with the name in the file. */
     readonly problems: readonly string[],
   ) {
-    super(`${message}:${problems.map((problem) => `\n  ${problem}`).join('')}`);
+    super(message);
+  }
+
+  /** The problems by their kind, a line each: how many, and an example. At most four lines. */
+  get summary(): string[] {
+    const kinds = new Map<string, string[]>();
+    for (const problem of this.problems) {
+      const kind = problem.slice(0, problem.indexOf(':'));
+      kinds.set(kind, [...(kinds.get(kind) ?? []), problem.slice(kind.length + 2)]);
+    }
+    return [...kinds]
+      .sort(([, a], [, b]) => b.length - a.length)
+      .slice(0, MOST_LINES)
+      .map(([kind, list]) =>
+        list.length === 1 ? `${kind}: ${list[0]!}` : `${kind}: ${list.length} tensors, the first ${list[0]!}`,
+      );
   }
 }
 
@@ -32,7 +49,7 @@ export function foreignTensors(space: SearchSpace): ForeignTensor[] {
  * A name in the shortest of the forms that the reference itself takes for one (`load_state_dict`,
  * `EN/networks/ofa_mbv3.py:209-235`): published files wrap layers, call blocks' `conv` by an older name, or neither.
  */
-function plainName(name: string): string {
+export function plainName(name: string): string {
   return name
     .replace('.mobile_inverted_conv.', '.conv.')
     .replace(/(?:\.bn)+\./, '.bn.')
@@ -49,9 +66,12 @@ export async function importWeights(
   space: SearchSpace,
   where: string,
 ): Promise<SupernetWeights> {
-  const wanted = foreignTensors(space);
-  const found = await readStateDict(bytes, where);
-  const { pairs, problems } = match(wanted, found);
+  return weightsOf(await readStateDict(bytes, where), space, where);
+}
+
+/** The same from tensors that were found. Throws as `importWeights`. */
+export function weightsOf(found: StateDict, space: SearchSpace, where: string): SupernetWeights {
+  const { pairs, problems } = match(foreignTensors(space), found);
   for (const [{ foreignShape }, name, tensor] of pairs) {
     const { shape, notFloat } = tensor;
     if (!sameShape(shape, foreignShape))
@@ -62,14 +82,17 @@ export async function importWeights(
   if (problems.length === 0) return read(pairs, space, where);
   throw new TensorMismatch(
     `Cannot import ${where}: its tensors must be those of space "${space.name}" (width ${space.parameters.width}, ` +
-      `${space.parameters.classes} classes); ${problems.length} do not`,
+      `${space.parameters.classes} classes); ${problems.length} do not; is --space, --width or --classes another?`,
     problems,
   );
 }
 
 type Pair = readonly [ForeignTensor, string, StoredTensor];
 
-function match(wanted: readonly ForeignTensor[], found: StateDict): { pairs: Pair[]; problems: string[] } {
+export function match(
+  wanted: readonly ForeignTensor[],
+  found: StateDict,
+): { pairs: Pair[]; problems: string[] } {
   const byPlainName = new Map<string, [string, StoredTensor]>();
   const problems: string[] = [];
   for (const [name, tensor] of found) {

@@ -17,22 +17,40 @@ export type StateDict = ReadonlyMap<string, StoredTensor>;
 
 /** Counters that batch norm keeps in PyTorch; nothing computes with them. */
 const COUNTER = /(?:^|\.)num_batches_tracked$/;
-/** `torch.nn.DataParallel` puts this before every name. */
-const PARALLEL = 'module.';
+/** What `torch.nn.DataParallel` and wrappers of models put before every name. */
+const PREFIXES = ['module.', 'model.', 'net.'];
+/** `torch.compile` puts this before names of what it compiled, which may be a part. */
+const COMPILED = /(^|\.)_orig_mod\./g;
+/** Under which keys files of trainings have the state dict. */
+const WRAPPERS = ['state_dict', 'model_state_dict', 'model', 'net'];
+/** Dicts around a state dict. */
+const MOST_LEVELS = 3;
 
 /**
- * The tensors of a PyTorch checkpoint (a state dict, or a dict with one under "state_dict"; any "module." before all names
- * taken off) or of a safetensors file, without batch norm's counters. Throws UserError naming `where` for anything else.
+ * The tensors of a PyTorch checkpoint (a state dict, or a dict with one under one of `WRAPPERS`) or of a safetensors file, without
+ * what wrappers put before all names, and without batch norm's counters. Throws UserError naming `where` for anything else.
  */
 export async function readStateDict(bytes: Uint8Array, where: string): Promise<StateDict> {
   const dict = isTorchFile(bytes) ? await torchState(bytes, where) : safetensorsState(bytes, where);
   const names = [...dict.keys()];
-  const parallel = names.length > 0 && names.every((name) => name.startsWith(PARALLEL));
-  return new Map(
-    [...dict]
-      .map(([name, tensor]) => [parallel ? name.slice(PARALLEL.length) : name, tensor] as const)
-      .filter(([name]) => !COUNTER.test(name)),
-  );
+  const plain = unwrapped(names);
+  const state = new Map<string, StoredTensor>();
+  names.forEach((name, i) => {
+    const short = plain[i]!;
+    // Two names that mean the same keep what tells them apart.
+    if (!COUNTER.test(name)) state.set(state.has(short) ? name : short, dict.get(name)!);
+  });
+  return state;
+}
+
+/** Names without `_orig_mod.` anywhere, and without prefixes that all of them have. */
+function unwrapped(names: readonly string[]): string[] {
+  let plain = names.map((name) => name.replace(COMPILED, '$1'));
+  for (;;) {
+    const prefix = PREFIXES.find((own) => plain.length > 0 && plain.every((name) => name.startsWith(own)));
+    if (prefix === undefined) return plain;
+    plain = plain.map((name) => name.slice(prefix.length));
+  }
 }
 
 function safetensorsState(bytes: Uint8Array, where: string): StateDict {
@@ -61,11 +79,16 @@ async function torchState(bytes: Uint8Array, where: string): Promise<StateDict> 
 }
 
 function stateOf(value: unknown, where: string): PickleMap<TorchObject> {
-  const dict = value as PickleMap<TorchObject> | null;
+  let dict = value as PickleMap<TorchObject> | null;
   if (!isDict(dict))
     throw new UserError(`Cannot use ${where}: it must hold a state dict: it holds something else`);
-  const inner = dict.get('state_dict');
-  if (inner === undefined) return dict;
-  if (isDict(inner)) return inner;
-  throw new UserError(`Cannot use ${where}: its "state_dict" must be a dict of tensors: it is not`);
+  for (let level = 0; level < MOST_LEVELS; level++) {
+    const key = WRAPPERS.find((name) => dict?.has(name));
+    if (key === undefined) break;
+    const inner: unknown = dict.get(key);
+    dict = inner as PickleMap<TorchObject> | null;
+    if (!isDict(dict))
+      throw new UserError(`Cannot use ${where}: its "${key}" must be a dict of tensors: it is not`);
+  }
+  return dict;
 }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { SearchSpace } from '../../../src/space/space.js';
 import { foreignTensors, importWeights, TensorMismatch } from '../../../src/supernet/import/importWeights.js';
+import { inferSpace } from '../../../src/supernet/import/inferSpace.js';
+import { readStateDict } from '../../../src/supernet/import/stateDict.js';
 import { encodeSafetensors } from '../../../src/supernet/safetensors.js';
 import { storedParameters } from '../../../src/supernet/weights.js';
 import { foreignState } from '../../support/foreignSupernet.js';
@@ -31,10 +33,8 @@ const load = (state: ReadonlyMap<string, Writable>, of = space): ReturnType<type
 async function problems(state: ReadonlyMap<string, Writable>): Promise<string[]> {
   const error: unknown = await load(state).catch((e: unknown) => e);
   expect(error).toBeInstanceOf(TensorMismatch);
-  return (error as Error).message
-    .split('\n')
-    .slice(1)
-    .map((line) => line.trim());
+  expect((error as Error).message).not.toContain('\n');
+  return [...(error as TensorMismatch).problems];
 }
 
 describe('importWeights', () => {
@@ -60,6 +60,12 @@ describe('importWeights', () => {
       (n: string) => n.replace('.bn.bn.', '.bn.').replace('.conv.conv.weight', '.conv.weight'),
     ],
     ['"module." before all', (n: string) => `module.${n}`],
+    ['those of a compiled model', (n: string) => `_orig_mod.${n}`],
+    [
+      'those of compiled parts of a parallel model',
+      (n: string) => `module.${n.replace(/^blocks\.(\d+)\./, 'blocks.$1._orig_mod.')}`,
+    ],
+    ['those of a model in a model', (n: string) => `module._orig_mod.model.${n}`],
   ])('takes the names that published files have: %s', async (_, rename) => {
     for (const of of [space, tinyResnet()]) {
       const original = disturbedWeights(of, 'import');
@@ -116,4 +122,67 @@ describe('importWeights', () => {
     state.set('first_conv.bn.weight', new WrittenTensor(floatStorage([1, 2, 3, NaN, 5, 6, 7, 8]), [8]));
     await expect(load(state)).rejects.toThrow('first_conv.bn.weight has others');
   });
+});
+
+describe('wrappers', () => {
+  const state = foreignState(space, weights);
+  it.each(['state_dict', 'model_state_dict', 'model', 'net'])(
+    'a dict under "%s" beside other things',
+    async (key) => {
+      const file = new Map<string, Writable>([
+        ['epoch', 3],
+        [key, state],
+        ['optimizer', new Map<string, Writable>([['lr', 0.1]])],
+      ]);
+      expect(await importWeights(writeTorchFile(file), space, 'w.pth')).toEqual(weights);
+      const twice = new Map<string, Writable>([['model', file]]);
+      expect(await importWeights(writeTorchFile(twice), space, 'w.pth')).toEqual(weights);
+      const none = writeTorchFile(new Map<string, Writable>([[key, 3]]));
+      await expect(importWeights(none, space, 'w.pth')).rejects.toThrow(
+        `its "${key}" must be a dict of tensors`,
+      );
+    },
+  );
+});
+
+describe('inferSpace', () => {
+  const both = { width: true, classes: true };
+  const stateOf = (of: SearchSpace) =>
+    readStateDict(writeTorchFile(foreignState(of, disturbedWeights(of, 'infer'))), 'w.pth');
+
+  it.each([
+    ['mbv3-tiny', 0.35, 7],
+    ['mbv3-tiny', 1.2, 3],
+    ['mbv3-tiny', 0.75, 100],
+    ['mbv3-tiny', 1, 2],
+    ['ofa-proxyless', 0.2, 5],
+  ])('%s of width %d and %d classes', async (name, width, classes) => {
+    const of = shippedSpace(name, { width, classes });
+    const inferred = inferSpace(shippedSpace(name), await stateOf(of), both);
+    expect(inferred.parameters.classes).toBe(classes);
+    // Widths that give the same channels are the same network.
+    expect(storedParameters(inferred)).toEqual(storedParameters(of));
+  });
+
+  it('keeps what is given, and a space that nothing fits', async () => {
+    const of = shippedSpace('mbv3-tiny', { width: 0.5, classes: 3 });
+    const found = await stateOf(of);
+    const given = shippedSpace('mbv3-tiny');
+    const neither = inferSpace(given, found, { width: false, classes: false });
+    expect(neither.file).toEqual(given.file);
+    expect(inferSpace(given, found, { width: false, classes: true }).parameters).toMatchObject({
+      width: 1,
+      classes: 3,
+    });
+    expect(inferSpace(tinyResnet(), found, both).parameters.width).toBe(1);
+  });
+});
+
+it('tells mismatches in four lines at most, by kind', async () => {
+  const other = foreignState(tinyResnet(), disturbedWeights(tinyResnet(), 'x'));
+  const error: unknown = await load(other).catch((e: unknown) => e);
+  const { summary, problems: all } = error as TensorMismatch;
+  expect(all.length).toBeGreaterThan(20);
+  expect(summary.length).toBeLessThanOrEqual(4);
+  expect(summary[0]).toMatch(/^(missing|unexpected): \d+ tensors, the first \S/);
 });
