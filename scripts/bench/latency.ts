@@ -229,13 +229,14 @@ if (values['help-data'] !== undefined) {
     `\nHELP's data, mean of 12 settings, ${draws} draws. 4000 measurements of the setting itself: Spearman ${ceiling.spearman.toFixed(3)}, MAPE ${ceiling.mape.toFixed(2)} %\n\n` +
       '| predictor | known devices | samples | which | networks asked | Spearman | MAPE % | within 10 % | in 90 % interval |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
   );
-  const rows: Pick<FewShotRow, 'known' | 'samples' | 'choice' | 'trimmed'>[] = [];
+  const rows: Pick<FewShotRow, 'known' | 'samples' | 'choice' | 'trimmed' | 'queries'>[] = [];
   for (const samples of [10, 20, 30]) {
     rows.push({ known: 'none', samples, choice: 'random', trimmed: false });
     for (const known of ['other GPUs', 'other settings'] as const) {
       for (const choice of ['random', 'chosen'] as const)
         rows.push({ known, samples, choice, trimmed: false });
     }
+    rows.push({ known: 'other GPUs', samples, choice: 'chosen', trimmed: false, queries: true });
   }
   rows.push({ known: 'other GPUs', samples: 10, choice: 'random', trimmed: true });
   for (const request of rows) {

@@ -1,6 +1,7 @@
 /** A predictor's error and interval, from examples that were left out of the fit: the same way for every predictor. */
 import { z } from 'zod';
 import { createRandom } from '../util/random.js';
+import { studentWithin } from '../util/studentT.js';
 import { validate } from '../util/files.js';
 import type { PredictorContext } from './context.js';
 import type { LatencyExample, LatencyModel, LatencyPredictor, PredictorDefinition } from './predictor.js';
@@ -28,6 +29,21 @@ export function intervalWidth(predictedMs: readonly number[], measuredMs: readon
   const errors = measuredMs.map((measured, i) => Math.abs(measured / predictedMs[i]! - 1));
   errors.sort((a, b) => a - b);
   return errors[Math.min(n, Math.ceil(0.9 * (n + 1))) - 1]!;
+}
+
+/** Fewer examples than that are few: single ones decide about quantiles, and chance about which predictor is best. */
+export const FEW_EXAMPLES = 40;
+
+/**
+ * As `intervalWidth`, also from few examples: their second or third largest error says little, all of them together more.
+ * So it is that of normal errors whose variance the left-out errors tell (Student's t, for a prediction).
+ */
+export function relativeWidth(predictedMs: readonly number[], measuredMs: readonly number[]): number | null {
+  const n = measuredMs.length;
+  if (n < 2 || n >= FEW_EXAMPLES) return intervalWidth(predictedMs, measuredMs);
+  const meanSquare =
+    measuredMs.reduce((sum, measured, i) => sum + (measured / predictedMs[i]! - 1) ** 2, 0) / n;
+  return studentWithin(0.9, n - 1) * Math.sqrt(meanSquare * (1 + 1 / n));
 }
 
 /**
@@ -95,7 +111,7 @@ export function judgePredictor(
       leftOutErrors.length === 0
         ? null
         : leftOutErrors.reduce((sum, error) => sum + error, 0) / leftOutErrors.length,
-    relativeWidth: intervalWidth(predicted, measured),
+    relativeWidth: relativeWidth(predicted, measured),
   });
   return { predictor, leftOutErrors };
 }

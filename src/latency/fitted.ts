@@ -4,7 +4,7 @@ import { geometricMean } from 'simple-statistics';
 import { fromFile, type ArchitectureFile } from '../space/architecture.js';
 import type { SearchSpace } from '../space/space.js';
 import { predictorContext, type PredictorContext } from './context.js';
-import { restorePredictor } from './crossValidation.js';
+import { FEW_EXAMPLES, restorePredictor } from './crossValidation.js';
 import type { LatencyExample, LatencyPredictor } from './predictor.js';
 import { chooseLatencyPredictor, latencyPredictors } from './predictors.js';
 import type { SubnetRole } from './subnets.js';
@@ -80,7 +80,10 @@ export function tableContext(
 function basis(table: QueriedTable): string {
   const usual = usualSpeedOf(table);
   const entries = Object.entries(table.entries).map(([key, entry]) => [key, steadyMs(entry, usual)]);
-  const parts = [entries.sort(), tableExamples(table, 'fit'), table.sources];
+  const examples = tableExamples(table, 'fit');
+  const parts: unknown[] = [entries.sort(), examples, table.sources];
+  // Those of before were chosen and given intervals by rules that few examples cannot carry.
+  if (examples.length < FEW_EXAMPLES) parts.push('few');
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 }
 

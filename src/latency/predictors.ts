@@ -1,8 +1,9 @@
 /** All latency predictors: add a line to add one. */
 import { unknownName, UserError } from '../util/errors.js';
+import { studentWithin } from '../util/studentT.js';
 import type { PredictorContext } from './context.js';
 import { correctedTablePredictor } from './correctedTable.js';
-import { judgePredictor, type JudgedPredictor } from './crossValidation.js';
+import { FEW_EXAMPLES, judgePredictor, type JudgedPredictor } from './crossValidation.js';
 import { featureRidgePredictor } from './featureRidge.js';
 import { geneRidgePredictor } from './geneRidge.js';
 import type { LatencyExample, LatencyPredictor, PredictorDefinition } from './predictor.js';
@@ -49,15 +50,32 @@ export function applicablePredictors(
 }
 
 /**
- * Whether errors are smaller for another reason than chance: by more than one standard error of their paired difference
- * (the one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984).
+ * Whether errors are smaller for another reason than chance: by more than `standardErrors` of their paired difference (one
+ * by the rule of Breiman et al., Classification and Regression Trees, 1984).
  */
-function clearlyBetter(errors: readonly number[], thanErrors: readonly number[]): boolean {
+function clearlyBetter(
+  errors: readonly number[],
+  thanErrors: readonly number[],
+  standardErrors: number,
+): boolean {
   const n = errors.length;
   const gains = errors.map((error, i) => thanErrors[i]! - error);
   const mean = gains.reduce((sum, gain) => sum + gain, 0) / n;
   const variance = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0) / Math.max(1, n - 1);
-  return mean > Math.sqrt(variance / n);
+  return mean > standardErrors * Math.sqrt(variance / n);
+}
+
+/**
+ * One, but for a predictor that does without the blocks or other devices that the one so far knows of: from few examples, which
+ * it has alone, it must be better beyond doubt (a paired t test at 5 %).
+ */
+function wantedStandardErrors(
+  challenger: PredictorDefinition,
+  incumbent: PredictorDefinition,
+  n: number,
+): number {
+  const knowsLess = incumbent.needs.some((need) => !challenger.needs.includes(need));
+  return knowsLess && n > 1 && n < FEW_EXAMPLES ? studentWithin(0.95, n - 1) : 1;
 }
 
 /**
@@ -68,15 +86,23 @@ export function chooseLatencyPredictor(
   examples: readonly LatencyExample[],
   context: PredictorContext,
 ): LatencyPredictor {
-  let best: JudgedPredictor | undefined;
+  let best: { readonly definition: PredictorDefinition; readonly judged: JudgedPredictor } | undefined;
   for (const definition of applicablePredictors(examples, context)) {
     const judged = judgePredictor(definition, examples, context);
-    if (best === undefined || clearlyBetter(judged.leftOutErrors, best.leftOutErrors)) best = judged;
+    if (
+      best === undefined ||
+      clearlyBetter(
+        judged.leftOutErrors,
+        best.judged.leftOutErrors,
+        wantedStandardErrors(definition, best.definition, examples.length),
+      )
+    )
+      best = { definition, judged };
   }
   if (best === undefined) {
     throw new UserError(
       `Cannot predict latency: it needs a latency table or ${featureRidgePredictor.minExamples} measured subnets: there are ${examples.length}`,
     );
   }
-  return best.predictor;
+  return best.judged.predictor;
 }

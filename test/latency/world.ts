@@ -28,6 +28,30 @@ export function networkTruthMs(space: SearchSpace, arch: Architecture, noise: nu
   return (0.08 + 0.85 * sum) * (1 + noise * random.normal());
 }
 
+/**
+ * A device of another kind for every `seed`: what calls, arithmetic, small maps, channels and kernels of 5 cost differs, and
+ * so does how much of it is done side by side. In ms.
+ */
+export function madeUpDevice(space: SearchSpace, seed: number): (arch: Architecture) => number {
+  const random = createRandom('made-up device', seed);
+  const draw = (from: number, to: number): number => from + (to - from) * random.float();
+  const [base, call, speed, small, channel, large, power] = [
+    draw(0, 0.05),
+    draw(0.005, 0.035),
+    draw(0.5, 1.5),
+    draw(0, 12),
+    draw(0, 2e-5),
+    draw(0.005, 0.02),
+    draw(0.6, 1),
+  ];
+  const blockMs = (block: BlockSpec): number =>
+    call +
+    speed * (blockCosts(block).macs / 1e6) ** power * (1 + small / block.output.height) +
+    channel * block.output.channels +
+    (block.key.includes('k5') ? large : 0);
+  return (arch) => space.network(arch).blocks.reduce((total, block) => total + blockMs(block), base);
+}
+
 export const encode = (latencyMs: number): Uint8Array =>
   new TextEncoder().encode(JSON.stringify({ latencyMs }));
 

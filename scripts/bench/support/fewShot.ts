@@ -2,6 +2,7 @@
 import { evaluateLatency } from '../../../src/latency/evaluate.js';
 import { fitPredictor } from '../../../src/latency/crossValidation.js';
 import { predictorContext, type PredictorContext } from '../../../src/latency/context.js';
+import { chooseLatencyPredictor } from '../../../src/latency/predictors.js';
 import { featureRidgePredictor } from '../../../src/latency/featureRidge.js';
 import { fitGeneWeights } from '../../../src/latency/geneRidge.js';
 import type { LatencyExample, PredictorDefinition } from '../../../src/latency/predictor.js';
@@ -20,6 +21,8 @@ export interface FewShotRow {
   readonly choice: 'random' | 'chosen';
   /** Without the fastest and the slowest tenth, as HELP evaluates. */
   readonly trimmed: boolean;
+  /** The predictor that queries of a table would use, in place of `transfer`. */
+  readonly queries?: boolean;
   /** Means over settings and draws. */
   readonly spearman: number;
   readonly mape: number;
@@ -78,8 +81,11 @@ export class FewShotBench {
     return context;
   }
 
-  run(request: Pick<FewShotRow, 'known' | 'samples' | 'choice' | 'trimmed'>, draws: number): FewShotRow {
-    const { known, samples, choice, trimmed } = request;
+  run(
+    request: Pick<FewShotRow, 'known' | 'samples' | 'choice' | 'trimmed' | 'queries'>,
+    draws: number,
+  ): FewShotRow {
+    const { known, samples, choice, trimmed, queries = false } = request;
     const definition: PredictorDefinition = known === 'none' ? featureRidgePredictor : transferPredictor;
     const all: { setting: string; errors: ReturnType<typeof evaluateLatency> }[] = [];
     this.settings.forEach((setting, s) => {
@@ -98,7 +104,9 @@ export class FewShotBench {
                 candidates.map(({ architecture }) => row(architecture)),
                 samples,
               ).map((i) => candidates[i]!);
-        const predictor = fitPredictor(definition, taken, context);
+        const predictor = queries
+          ? chooseLatencyPredictor(taken, context)
+          : fitPredictor(definition, taken, context);
         const answers = asked.map(({ architecture }) => predictor.predict(architecture));
         const errors = evaluateLatency(
           answers.map(({ latencyMs }) => latencyMs),
@@ -111,7 +119,7 @@ export class FewShotBench {
     const average = (value: (errors: ReturnType<typeof evaluateLatency>) => number, of = all): number =>
       mean(of.map(({ errors }) => value(errors)));
     return {
-      method: definition.name,
+      method: queries ? 'that of queries' : definition.name,
       ...request,
       spearman: average(({ spearman }) => spearman!),
       mape: average(({ mape }) => mape),
