@@ -61,7 +61,14 @@ export {
   type LoaderSettings,
   type SupernetRun,
 } from './pipeline/run.js';
-export { openRunDataset, openRunLoader, runRecord, type RunDataOptions } from './pipeline/runData.js';
+export {
+  openRunData,
+  openRunDataset,
+  openRunLoader,
+  runRecord,
+  type RunDataOptions,
+  type RunDataset,
+} from './pipeline/runData.js';
 export { withRun, type OpenedRun, type RunOptions } from './pipeline/withRun.js';
 export { loadSchedule, scheduleSchema, type Schedule, type ScheduleFile } from './training/schedule.js';
 export { trainSupernet, type TrainingOptions, type TrainingResult } from './training/trainer.js';

@@ -18,6 +18,7 @@ import { InterruptedError, UserError } from '../util/errors.js';
 import { appendJsonLine, dropTornLine, readJsonLines, writeAtomic } from '../util/files.js';
 import { silentLogger, type Logger } from '../util/logger.js';
 import { fractionStandardError } from '../util/standardError.js';
+import { keyOfRecord } from './dataKeys.js';
 import { distinctArchitectures } from './sampling.js';
 
 const fraction = z.number().min(0).max(1);
@@ -37,6 +38,8 @@ export const accuracyLineSchema = z.strictObject({
   top1StandardError: z.number().positive().exactOptional(),
   seed: z.number().int(),
   weightsSha256: z.string().min(1),
+  /** Of the images it was judged and recalibrated on (`dataKey`); absent in older files. */
+  dataSha256: z.string().min(1).exactOptional(),
   /** How batch norm was recalibrated first; absent where that is not known, as in older files. */
   calibration: z
     .strictObject({
@@ -84,13 +87,14 @@ export interface AccuracyRecord extends AccuracyScore {
   readonly split: string;
   readonly seed: number;
   readonly weightsSha256: string;
+  readonly dataSha256?: string;
   readonly calibration?: Calibration;
   /** Zero-cost proxies by name, where they were computed. */
   readonly proxies?: Readonly<Record<string, number>>;
 }
 
 /**
- * Records in the order of the file; of several of one network the first. [] where there is no file. Throws UserError naming
+ * Records in the order of the file; of several of one network on the same data the first. [] where there is no file. Throws UserError naming
  * the line that is not a record, or whose architecture is not in the space.
  */
 export async function readAccuracies(path: string, space: SearchSpace): Promise<AccuracyRecord[]> {
@@ -98,7 +102,7 @@ export async function readAccuracies(path: string, space: SearchSpace): Promise<
   const records = new Map<string, AccuracyRecord>();
   lines.forEach(({ format: _format, top1StandardError: _error, architecture: file, ...rest }, i) => {
     const architecture = parseArchitecture(file, space, `${path}, line ${i + 1}`);
-    const key = architectureKey(space.genes, architecture);
+    const key = `${architectureKey(space.genes, architecture)} ${rest.dataSha256 ?? ''}`;
     if (!records.has(key)) records.set(key, { architecture, ...rest });
   });
   return [...records.values()];
@@ -139,6 +143,10 @@ export interface SampleAccuraciesOptions {
   readonly split: string;
   /** Of the supernet's weights: accuracies of other weights are another data set. */
   readonly weightsSha256: string;
+  /** Of the data: accuracies on others may be in the file, and stay. */
+  readonly dataSha256?: string;
+  /** Of the run's own data: lines of older versions, which have no key, are taken to be on these. */
+  readonly ownDataSha256?: string;
   /** How `evaluateAll` recalibrates batch norm: accuracies after another calibration are another data set. */
   readonly calibration?: Calibration;
   readonly signal?: AbortSignal;
@@ -162,8 +170,18 @@ export async function sampleAccuracies(options: SampleAccuraciesOptions): Promis
       `Cannot sample accuracies: the count must be from 1 to ${networks}, as the space has no more networks: current value is ${count}`,
     );
   }
-  const present = await readAccuracies(file, space);
+  const all = await readAccuracies(file, space);
+  for (const record of all) requireSameWeights(file, record, weightsSha256);
+  const { dataSha256, ownDataSha256 } = options;
+  const isSame = (record: AccuracyRecord): boolean =>
+    dataSha256 === undefined || keyOfRecord(record, { recorded: ownDataSha256 }) === dataSha256;
+  const present = all.filter(isSame);
   for (const record of present) requireSameOrigin(file, record, options);
+  if (present.length < all.length) {
+    logger.info(
+      `${all.length - present.length} accuracies in ${file} are on other data than these: they stay there, and are not counted`,
+    );
+  }
   await dropTornLine(file);
   const known = new Map(present.map((record) => [architectureKey(space.genes, record.architecture), record]));
   const wanted: { key: string; architecture: Architecture }[] = [];
@@ -178,7 +196,12 @@ export async function sampleAccuracies(options: SampleAccuraciesOptions): Promis
   const tell = async (index: number, told: AccuracyScore): Promise<void> => {
     const { key, architecture } = missing[index]!;
     const score = checkScore(told, architecture);
-    const origin = { seed, weightsSha256, ...(calibration === undefined ? {} : { calibration }) };
+    const origin = {
+      seed,
+      weightsSha256,
+      ...(dataSha256 === undefined ? {} : { dataSha256 }),
+      ...(calibration === undefined ? {} : { calibration }),
+    };
     const record: AccuracyRecord = { architecture, split, ...score, ...origin };
     await appendJsonLine(file, lineOf(record));
     known.set(key, record);
@@ -201,20 +224,21 @@ export async function sampleAccuracies(options: SampleAccuraciesOptions): Promis
   return wanted.map(({ key }) => known.get(key)!);
 }
 
+function requireSameWeights(file: string, record: AccuracyRecord, wanted: string): void {
+  if (record.weightsSha256 !== wanted) throw otherOrigin(file, 'weights', wanted, record.weightsSha256);
+}
+
+const otherOrigin = (file: string, what: string, wanted: string, found: string): UserError =>
+  new UserError(
+    `Cannot add to ${file}: it must hold accuracies of ${what} "${wanted}": it holds those of "${found}"; choose another file, or delete it`,
+  );
+
 function requireSameOrigin(
   file: string,
   record: AccuracyRecord,
-  wanted: Pick<SampleAccuraciesOptions, 'split' | 'weightsSha256' | 'calibration'>,
+  wanted: Pick<SampleAccuraciesOptions, 'split' | 'calibration'>,
 ): void {
-  for (const [key, what] of [
-    ['weightsSha256', 'weights'],
-    ['split', 'split'],
-  ] as const) {
-    if (record[key] === wanted[key]) continue;
-    throw new UserError(
-      `Cannot add to ${file}: it must hold accuracies of ${what} "${wanted[key]}": it holds those of "${record[key]}"; choose another file, or delete it`,
-    );
-  }
+  if (record.split !== wanted.split) throw otherOrigin(file, 'split', wanted.split, record.split);
   const [own, other] = [wanted.calibration, record.calibration];
   if (own === undefined || other === undefined || isDeepStrictEqual(own, other)) return;
   const words = ({ images, batch, seed }: Calibration): string =>

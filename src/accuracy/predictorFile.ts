@@ -1,6 +1,6 @@
 /**
  * Fitted predictors as files: safetensors with float32 tensors, and in its metadata `format`, `predictor` (name),
- * `encoding`, `space` (name), `labels` (JSON list: what each place of the encoding means) and `settings` (JSON object).
+ * `encoding`, `space` (name), `weightsSha256` and `dataSha256` (of what it was fitted on), `labels` (JSON list: what each place of the encoding means) and `settings` (JSON object).
  */
 import { z } from 'zod';
 import type { Engine } from '../engine/engine.js';
@@ -19,7 +19,15 @@ const metadataSchema = z.looseObject({
   space: z.string(),
   labels: z.string(),
   settings: z.string(),
+  weightsSha256: z.string().optional(),
+  dataSha256: z.string().optional(),
 });
+/** What a predictor's accuracies were measured with; absent where that is not known, as in older files. */
+export interface PredictorOrigin {
+  readonly weightsSha256?: string | undefined;
+  readonly dataSha256?: string | undefined;
+}
+
 const settingsSchema = z.record(z.string(), z.union([z.number(), z.string()]));
 
 /** `encoding`: the name that the predictor's encoder was made with. Written atomically. Throws UserError. */
@@ -28,6 +36,7 @@ export async function savePredictor(
   predictor: AccuracyPredictor,
   space: SearchSpace,
   encoding: string,
+  { weightsSha256, dataSha256 }: PredictorOrigin = {},
 ): Promise<void> {
   const { tensors, settings } = predictor.state();
   await writeSafetensors(path, tensors, {
@@ -35,6 +44,8 @@ export async function savePredictor(
     predictor: predictor.name,
     encoding,
     space: space.name,
+    ...(weightsSha256 === undefined ? {} : { weightsSha256 }),
+    ...(dataSha256 === undefined ? {} : { dataSha256 }),
     labels: JSON.stringify(createEncoder(encoding, space).labels),
     settings: JSON.stringify(settings),
   });
@@ -56,4 +67,11 @@ export async function loadPredictor(
   }
   const settings = parseJson(known.settings, settingsSchema, `${path}, key "settings"`);
   return accuracyPredictorByName(known.predictor).restore({ tensors, settings }, { encoder, engine });
+}
+
+/** Throws UserError for a damaged file. */
+export async function readPredictorOrigin(path: string): Promise<PredictorOrigin> {
+  const { metadata } = await readSafetensors(path);
+  const { weightsSha256, dataSha256 } = validate(metadata, metadataSchema, path);
+  return { weightsSha256, dataSha256 };
 }

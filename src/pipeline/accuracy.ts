@@ -1,6 +1,6 @@
 /** `ofa accuracy sample` and `fit`: measured accuracies of subnets become a predictor. */
 import { existsSync } from 'node:fs';
-import { sampleAccuracies, readAccuracies, type AccuracyRecord } from '../accuracy/dataset.js';
+import { sampleAccuracies, type AccuracyRecord } from '../accuracy/dataset.js';
 import { createEncoder } from '../accuracy/encoding.js';
 import {
   choosePredictor,
@@ -18,7 +18,7 @@ import {
   type FitOptions,
   type PredictorDefinition,
 } from '../accuracy/predictor.js';
-import { loadPredictor, savePredictor } from '../accuracy/predictorFile.js';
+import { savePredictor } from '../accuracy/predictorFile.js';
 import { accuracyPredictorByName } from '../accuracy/predictors/index.js';
 import {
   accuracySpread,
@@ -36,7 +36,9 @@ import type { Score } from '../training/score.js';
 import { UserError } from '../util/errors.js';
 import { withFolderLock } from '../util/lock.js';
 import { silentLogger, type Logger } from '../util/logger.js';
+import { accuraciesToFit, openFreshPredictor, ownDataKey, type PredictorUse } from './accuracyData.js';
 import { runFiles, type SupernetRun } from './run.js';
+import type { RunDataset } from './runData.js';
 import type { Runtime } from './runtime.js';
 import { FEWEST_FOR_TRYING, openThroughput, plainThroughput } from './throughput.js';
 
@@ -45,6 +47,8 @@ const LEARNING_CURVE = [1 / 8, 1 / 4, 1 / 2];
 
 export interface SampleRequest {
   readonly run: SupernetRun;
+  /** What `evaluator` takes its images from. Default: the run's own data, as it was trained on them. */
+  readonly data?: RunDataset;
   readonly evaluator: SubnetEvaluator;
   /** Where it can open lanes, subnets are scored side by side. */
   readonly runtime: Runtime;
@@ -64,9 +68,11 @@ export function sampleRunAccuracies(request: SampleRequest): Promise<AccuracyRec
   return withFolderLock(request.run.folder, purpose, () => sampleAlone(request));
 }
 
-function sampleAlone(request: SampleRequest): Promise<AccuracyRecord[]> {
+async function sampleAlone(request: SampleRequest): Promise<AccuracyRecord[]> {
   const { run, evaluator, count, seed, split = 'validation', logger, signal } = request;
   const { calibrationImages, calibrationBatch, calibrationSeed } = evaluator.settings;
+  const own = await ownDataKey(run, logger);
+  const key = (await request.data?.dataKey()) ?? own;
   return sampleAccuracies({
     space: run.space,
     count,
@@ -75,6 +81,8 @@ function sampleAlone(request: SampleRequest): Promise<AccuracyRecord[]> {
     seed,
     split,
     weightsSha256: run.weightsSha256,
+    ...(key === undefined ? {} : { dataSha256: key }),
+    ...(own === undefined ? {} : { ownDataSha256: own }),
     calibration: { images: calibrationImages, batch: calibrationBatch, seed: calibrationSeed },
     logger,
     ...(signal === undefined ? {} : { signal }),
@@ -110,6 +118,8 @@ const AUTO_ENCODINGS = ['one-hot', 'combined'];
 export interface FitRequest extends FitOptions {
   readonly run: SupernetRun;
   readonly engine: Engine;
+  /** That accuracies were measured on, `NAME[:PATH]`. Default: the run's own. */
+  readonly data?: string | undefined;
   /**
    * Name of a predictor, or `auto`: the best by cross-validation on the samples it is fitted on. With `heldOut` these are not those
    * that judge it; without, its score is a little too good, as other folds of the same samples chose it.
@@ -192,13 +202,7 @@ export async function fitAccuracy(request: FitRequest): Promise<FittedAccuracy> 
   const encodings = encoding === 'auto' ? AUTO_ENCODINGS : [encoding];
   const encoders = new Map(encodings.map((one) => [one, createEncoder(one, space)]));
   const definitions = name === 'auto' ? undefined : [accuracyPredictorByName(name)];
-  const records = await readAccuracies(accuracies, space);
-  const stale = records.find((record) => record.weightsSha256 !== weightsSha256);
-  if (stale !== undefined) {
-    throw new UserError(
-      `Cannot fit a predictor on ${accuracies}: it holds accuracies of other weights than the supernet's; delete it and sample again`,
-    );
-  }
+  const { records, key } = await accuraciesToFit(run, request.data, logger);
   const context = {
     engine,
     seed,
@@ -226,7 +230,7 @@ export async function fitAccuracy(request: FitRequest): Promise<FittedAccuracy> 
   const { predictor, points, fittedOn } = await (heldOut === undefined
     ? fitOnAll(chosen.definition, records, own)
     : fitOnOthers(chosen.definition, records, heldOut, own));
-  await savePredictor(file, predictor, space, chosen.encoding);
+  await savePredictor(file, predictor, space, chosen.encoding, { weightsSha256, dataSha256: key });
   const score = scorePredictions(
     points.map(({ predictedTop1 }) => predictedTop1),
     points.map(({ measuredTop1 }) => measuredTop1),
@@ -247,16 +251,21 @@ export async function fitAccuracy(request: FitRequest): Promise<FittedAccuracy> 
   };
 }
 
-/** The run's fitted predictor. Throws UserError where there is none. */
+/**
+ * The run's fitted predictor. Throws UserError where there is none, and where it was fitted on other weights or data: on
+ * accuracies on `use.data`, or on the run's own.
+ */
 export async function openAccuracyPredictor(
-  { folder, space }: SupernetRun,
+  run: SupernetRun,
   engine: Engine,
+  use: PredictorUse = {},
 ): Promise<AccuracyPredictor> {
+  const { folder } = run;
   const { accuracyPredictor } = runFiles(folder);
   if (!existsSync(accuracyPredictor)) {
     throw new UserError(
       `Cannot predict accuracies of ${folder}: no predictor was fitted; run "ofa accuracy sample --supernet ${folder} --count 250" and "ofa accuracy fit --supernet ${folder}"`,
     );
   }
-  return loadPredictor(accuracyPredictor, space, engine);
+  return openFreshPredictor(run, engine, use);
 }

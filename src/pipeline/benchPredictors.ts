@@ -3,6 +3,7 @@ import { comparePredictors, type PredictorComparison } from '../accuracy/benchma
 import { macroEncodings } from '../accuracy/benchmarks/macroEncodings.js';
 import { readNasBench201 } from '../accuracy/benchmarks/nasBench201.js';
 import { readMacroBenchmark } from '../accuracy/benchmarks/nasBenchMacro.js';
+import { ONE_DATA_SET, recordsOfOneData, type DataKeys } from '../accuracy/dataKeys.js';
 import { readAccuracies } from '../accuracy/dataset.js';
 import { createEncoder, oneHotEncoder, ordinalEncoder } from '../accuracy/encoding.js';
 import { withExtras, type Extra } from '../accuracy/extraColumns.js';
@@ -73,9 +74,14 @@ export async function benchPredictorsOnAccuracies(
   file: string,
   space: SearchSpace,
   extras: readonly Extra[],
-  { encodings: names, ...settings }: BenchPredictorsSettings,
+  {
+    encodings: names,
+    dataKeys = {},
+    ...settings
+  }: BenchPredictorsSettings & { readonly dataKeys?: DataKeys },
 ): Promise<PredictorComparison[]> {
-  const samples = await readAccuracies(file, space);
+  const all = await readAccuracies(file, space);
+  const { records: samples } = recordsOfOneData(all, dataKeys, file, ONE_DATA_SET);
   if (samples.length === 0) {
     throw new UserError(`Cannot compare predictors on ${file}: it must hold accuracies: there are none`);
   }

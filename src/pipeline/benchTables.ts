@@ -4,6 +4,7 @@ import { readMacroTable } from '../accuracy/benchmarks/macroTable.js';
 import { readNasBench201 } from '../accuracy/benchmarks/nasBench201.js';
 import { predictedTable } from '../accuracy/benchmarks/predictedTable.js';
 import { tabularBenchmark, type TabularBenchmark } from '../accuracy/benchmarks/tabular.js';
+import { ONE_DATA_SET, recordsOfOneData, type DataKeys } from '../accuracy/dataKeys.js';
 import { readAccuracies } from '../accuracy/dataset.js';
 import { createEncoder } from '../accuracy/encoding.js';
 import { accuracyPredictorByName } from '../accuracy/predictors/index.js';
@@ -59,6 +60,8 @@ export interface AccuracyTableRequest {
   readonly file: string;
   /** The part of the space that the table is of. */
   readonly within: GeneLimits;
+  /** Of the data that accuracies are wanted of, where there are several in the file. */
+  readonly dataKeys?: DataKeys;
   /** Adds `latencyMs` to the table, which is then of those networks that it answers. */
   readonly latencyMs?: Pick<BatchFunction, 'coverage'> &
     ((archs: readonly Architecture[]) => ArrayLike<number>);
@@ -80,7 +83,8 @@ const MEASURED_SHARE = 0.5;
  */
 export async function openAccuracyTable(request: AccuracyTableRequest): Promise<BenchTable> {
   const { space, file, within, latencyMs, engine, seed, signal } = request;
-  const records = await readAccuracies(file, space);
+  const accuracies = await readAccuracies(file, space);
+  const { records } = recordsOfOneData(accuracies, request.dataKeys ?? {}, file, ONE_DATA_SET);
   const all = limited(space, within);
   const { genes } = latencyMs?.coverage?.(all) ?? { genes: all };
   const inside = records.filter(({ architecture }) => isWithin(genes, architecture));

@@ -1,5 +1,6 @@
 /** `ofa accuracy proxies`: zero-cost scores of subnets, and how well they rank measured accuracies. */
 import { dirname } from 'node:path';
+import { recordsOfOneData, type DataKeys } from '../accuracy/dataKeys.js';
 import { readAccuracies, writeAccuracies, type AccuracyRecord } from '../accuracy/dataset.js';
 import { BlockPasses } from '../accuracy/proxies/passes.js';
 import { plainBlocks, type ProxyDefinition } from '../accuracy/proxies/proxy.js';
@@ -90,6 +91,8 @@ export interface ProxyRequest {
   readonly space: SearchSpace;
   /** An accuracy data set; the scores are added to it. */
   readonly file: string;
+  /** Of the data that accuracies are wanted of, where there are several in the file. */
+  readonly keys?: DataKeys;
   readonly score: (arch: Architecture) => Promise<Record<string, number>>;
   readonly names: readonly string[];
   /** Computes also what the file holds already. */
@@ -115,8 +118,11 @@ export function scoreAccuracyData(request: ProxyRequest): Promise<ProxyReport> {
 
 /** With the lock of the file's folder, as who samples accuracies has. */
 async function scoreAlone(request: ProxyRequest): Promise<ProxyReport> {
-  const { space, file, score, names, again, logger, signal } = request;
-  const records = await readAccuracies(file, space);
+  const { space, file, score, names, again, logger, signal, keys = {} } = request;
+  const all = await readAccuracies(file, space);
+  const remedy = 'measure some with "ofa accuracy sample" on these';
+  const records = [...recordsOfOneData(all, keys, file, remedy).records];
+  const others = all.filter((record) => !records.includes(record));
   if (records.length === 0) {
     throw new UserError(
       `Cannot rank by zero-cost proxies: measured accuracies are needed: there are none in ${file}; measure some with "ofa accuracy sample"`,
@@ -128,7 +134,7 @@ async function scoreAlone(request: ProxyRequest): Promise<ProxyReport> {
   const progress = logger.progress('Zero-cost proxies', records.length);
   let unsaved = 0;
   const save = async (): Promise<void> => {
-    if (unsaved > 0) await writeAccuracies(file, records);
+    if (unsaved > 0) await writeAccuracies(file, [...records, ...others]);
     unsaved = 0;
   };
   try {

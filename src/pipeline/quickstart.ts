@@ -23,8 +23,8 @@ import { withFolderLock } from '../util/lock.js';
 import type { Logger } from '../util/logger.js';
 import { fitAccuracy, sampleRunAccuracies } from './accuracy.js';
 import { measure } from './measure.js';
-import { createEvaluator, openRun } from './run.js';
-import { openRunLoader } from './runData.js';
+import { createEvaluator, fittingLoader, openRun } from './run.js';
+import { openRunData } from './runData.js';
 import { createRuntime } from './runtime.js';
 import { largestDifference, type SpecializedModel } from './specialization.js';
 import { specializeAlone } from './specialize.js';
@@ -110,7 +110,8 @@ async function quickstartAlone(request: QuickstartRequest): Promise<QuickstartSu
 
   return time.count('choosing', async () => {
     const run = await openRun(runFolder);
-    const loader = await openRunLoader(run, { logger }, { batchSize: 64, seed, logger });
+    const data = await openRunData(run, { logger });
+    const loader = await fittingLoader(space, data.dataset, { batchSize: 64, seed, logger });
     const runtime = await createRuntime(threads);
     try {
       const evaluator = createEvaluator(run, loader, runtime, evaluation);
@@ -118,6 +119,7 @@ async function quickstartAlone(request: QuickstartRequest): Promise<QuickstartSu
       logger.info(`3. Measuring the accuracy of ${fit + heldOut} random networks on validation images`);
       await sampleRunAccuracies({
         run,
+        data,
         evaluator,
         runtime,
         count: fit + heldOut,

@@ -46,6 +46,8 @@ export interface RunDataOptions {
 
 /** Data as a run sees them. */
 export interface RunDataset {
+  /** They are those that the run was trained on, perhaps changed since. */
+  readonly own: boolean;
   /** With the run's classes, labels and normalisation; what it was trained on is in `train`, and what it knows stays in its split. */
   readonly dataset: Dataset;
   /** Key of accuracies of subnets on these data: of their training and validation images. */
@@ -77,7 +79,7 @@ export async function openRunData(run: RunOfData, options: RunDataOptions = {}):
     logger.info(
       `${run.folder} does not know the names of its classes: they are taken to be those of "${dataset.name}", in their order: ${listNames(dataset.classes)}`,
     );
-    return { dataset, dataKey: async () => dataKey(await splitDigests(dataset, undefined)) };
+    return { own, dataset, dataKey: remembered(() => splitDigests(dataset, undefined)) };
   }
   return asRunSees(run, record, dataset, { own, logger, instead });
 }
@@ -124,7 +126,7 @@ async function asRunSees(
     normalisation,
     ...(splitOf === undefined ? {} : { splitOf }),
   });
-  if (!own) return { dataset: view, dataKey: async () => dataKey(await splitDigests(view, undefined)) };
+  if (!own) return { own, dataset: view, dataKey: remembered(() => splitDigests(view, undefined)) };
   const examples = await listExamples(view, recorded);
   const change = recorded && examples && compareExamples(recorded, examples);
   if (change !== undefined) {
@@ -133,7 +135,13 @@ async function asRunSees(
         'images that it was trained on are in no other split',
     );
   }
-  return { dataset: view, dataKey: async () => dataKey(await splitDigests(view, examples)) };
+  return { own, dataset: view, dataKey: remembered(() => splitDigests(view, examples)) };
+}
+
+/** Computed when it is first asked for. */
+function remembered(digests: () => ReturnType<typeof splitDigests>): () => Promise<string> {
+  let key: Promise<string> | undefined;
+  return () => (key ??= digests().then(dataKey));
 }
 
 const inFolder = ({ source: { path } }: Dataset): string => (path === undefined ? '' : ` in ${path}`);

@@ -17,7 +17,7 @@ import { toFile, type Architecture } from '../space/architecture.js';
 import type { SearchSpace } from '../space/space.js';
 import { UserError } from '../util/errors.js';
 import { readBytes } from '../util/files.js';
-import type { Logger } from '../util/logger.js';
+import { silentLogger, type Logger } from '../util/logger.js';
 import { openAccuracyPredictor } from './accuracy.js';
 import { predictedAccuracy } from './predictedAccuracy.js';
 import { predictorRegressor } from './regressors.js';
@@ -92,7 +92,7 @@ export async function searchRun(request: SearchRunRequest): Promise<SearchRunRes
   const words = request.objectives ?? defaultObjectives(pareto, devices);
   const space = searchedSpace(request);
   const wanted = [...words, ...limits.map(({ quantity }) => quantity)];
-  const predictor = await predictorFor(run, engine, wanted);
+  const predictor = await predictorFor(run, engine, wanted, request.logger);
   try {
     const accuracy = predictor && predictedAccuracy(predictor);
     const known = await SearchQuantities.create(space, devices, accuracy, wanted);
@@ -190,6 +190,7 @@ async function predictorFor(
   run: SupernetRun | undefined,
   engine: Engine,
   wanted: readonly string[],
+  logger: Logger = silentLogger,
 ): Promise<AccuracyPredictor | undefined> {
   if (run === undefined) {
     if (!wanted.includes('accuracy')) return undefined;
@@ -198,8 +199,15 @@ async function predictorFor(
         '(--objective macs:max seeks the network of most MACs within the limits)',
     );
   }
-  if (!wanted.includes('accuracy') && !existsSync(runFiles(run.folder).accuracyPredictor)) return undefined;
-  return openAccuracyPredictor(run, engine);
+  if (wanted.includes('accuracy')) return openAccuracyPredictor(run, engine, { logger });
+  if (!existsSync(runFiles(run.folder).accuracyPredictor)) return undefined;
+  try {
+    return await openAccuracyPredictor(run, engine, { logger });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    logger.warn(`Accuracies are not told: ${error.message}`);
+    return undefined;
+  }
 }
 
 function checkObjectives(

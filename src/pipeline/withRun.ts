@@ -3,8 +3,8 @@ import type { Loader } from '../data/loader.js';
 import type { EvaluationSettings, SubnetEvaluator } from '../training/evaluator.js';
 import type { Logger } from '../util/logger.js';
 import type { EngineName, Provider } from './engineName.js';
-import { createEvaluator, openRun, type SupernetRun } from './run.js';
-import { openRunLoader, type RunDataOptions } from './runData.js';
+import { createEvaluator, fittingLoader, openRun, type SupernetRun } from './run.js';
+import { openRunData, type RunDataOptions, type RunDataset } from './runData.js';
 import { createRuntime, type Runtime } from './runtime.js';
 
 export interface WorkOptions {
@@ -52,6 +52,8 @@ export interface RunOptions extends WorkOptions, Omit<RunDataOptions, 'logger'> 
 
 export interface OpenedRun {
   readonly run: SupernetRun;
+  /** What the loader's images are from, with the key of accuracies on them. */
+  readonly data: RunDataset;
   readonly loader: Loader;
   readonly runtime: Runtime;
   /** Scores its subnets. */
@@ -72,9 +74,11 @@ export async function withRun<T>(
   const { logger, calibrationImages } = options;
   const settings: Partial<EvaluationSettings> = calibrationImages === undefined ? {} : { calibrationImages };
   const loading = { batchSize: 1, seed: 0, ...(logger === undefined ? {} : { logger }) };
-  return withRuntime(options, (runtime) =>
-    withLoader(openRunLoader(opened, options, loading), (loader) =>
-      work({ run: opened, loader, runtime, evaluator: createEvaluator(opened, loader, runtime, settings) }),
-    ),
-  );
+  return withRuntime(options, async (runtime) => {
+    const data = await openRunData(opened, options);
+    return withLoader(fittingLoader(opened.space, data.dataset, loading), (loader) => {
+      const evaluator = createEvaluator(opened, loader, runtime, settings);
+      return work({ run: opened, data, loader, runtime, evaluator });
+    });
+  });
 }

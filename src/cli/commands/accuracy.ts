@@ -32,6 +32,7 @@ interface SampleOptions {
 
 interface FitOptions {
   readonly supernet: string;
+  readonly data?: string;
   readonly predictor: string;
   readonly encoding: string;
   readonly target: TargetScale;
@@ -68,10 +69,20 @@ export const accuracy: Register = (program, context) => {
           import('../../accuracy/reliability.js'),
         ]);
       const logger = await context.logger();
-      await withRun(options.supernet, { ...options, logger }, async ({ run, evaluator, runtime, loader }) => {
+      await withRun(options.supernet, { ...options, logger }, async (opened) => {
+        const { run, data, evaluator, runtime, loader } = opened;
         const { count, seed } = options;
         const { signal } = context;
-        const records = await sampleRunAccuracies({ run, evaluator, runtime, count, seed, logger, signal });
+        const records = await sampleRunAccuracies({
+          run,
+          data,
+          evaluator,
+          runtime,
+          count,
+          seed,
+          logger,
+          signal,
+        });
         const doubt = spreadDoubt(records);
         if (doubt !== undefined) logger.warn(doubt);
         const top1 = records.map((record) => record.top1);
@@ -101,6 +112,7 @@ export const accuracy: Register = (program, context) => {
     .command('fit')
     .description('fit an accuracy predictor and judge it on subnets that it was not fitted on')
     .requiredOption('--supernet <run>', 'folder of a run')
+    .option('--data <data>', "data set that the accuracies were measured on (default: the run's own)")
     .option('--predictor <name>', 'a predictor, or "auto" for the best by cross-validation', 'gp')
     .option('--encoding <name>', 'how architectures become numbers, or "auto"', 'combined')
     .addOption(

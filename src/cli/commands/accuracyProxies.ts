@@ -58,6 +58,7 @@ export function addProxies(accuracy: Command, context: CliContext): void {
         { zeroCostProxies, zeroCostProxyByName },
         { openRun, runFiles },
         { withRun },
+        { ownDataKey },
         { openArchitecture },
         { toFile },
       ] = await Promise.all([
@@ -65,6 +66,7 @@ export function addProxies(accuracy: Command, context: CliContext): void {
         import('../../accuracy/proxies/index.js'),
         import('../../pipeline/run.js'),
         import('../../pipeline/withRun.js'),
+        import('../../pipeline/accuracyData.js'),
         import('../../export/openArchitecture.js'),
         import('../../space/architecture.js'),
       ]);
@@ -74,7 +76,7 @@ export function addProxies(accuracy: Command, context: CliContext): void {
       const run = await openRun(options.supernet);
       const archs = await Promise.all((options.arch ?? []).map((text) => openArchitecture(text, run.space)));
       const logger = await context.logger();
-      await withRun(run, { ...options, logger }, async ({ loader, runtime }) => {
+      await withRun(run, { ...options, logger }, async ({ data, loader, runtime }) => {
         const { space } = run;
         const score = createProxyScorer({ ...options, space, loader, runtime, proxies });
         const names = proxies.map(({ name }) => name);
@@ -95,6 +97,7 @@ export function addProxies(accuracy: Command, context: CliContext): void {
         const report = await scoreAccuracyData({
           space,
           file: options.from ?? runFiles(run.folder).accuracies,
+          keys: { now: await data.dataKey(), recorded: await ownDataKey(run, logger) },
           score,
           names,
           again: options.again,

@@ -93,11 +93,13 @@ export function addBenchPredictors(bench: Command, context: CliContext): void {
         { accuracyPredictorByName, accuracyPredictors },
         { openRun, runFiles },
         { withRuntime },
+        { recordKey },
       ] = await Promise.all([
         import('../../pipeline/benchPredictors.js'),
         import('../../accuracy/predictors/index.js'),
         import('../../pipeline/run.js'),
         import('../../pipeline/withRun.js'),
+        import('../../data/record.js'),
       ]);
       const definitions = (options.predictors ?? [...accuracyPredictors.keys()]).map(accuracyPredictorByName);
       const logger = await context.logger();
@@ -117,9 +119,12 @@ export function addBenchPredictors(bench: Command, context: CliContext): void {
         const compare = async () => {
           if (options.on === 'nas-bench-macro') return benchPredictorsOnMacro(options.data!, settings);
           if (options.on === 'nas-bench-201') return benchPredictorsOnNasBench201(options.data!, settings);
-          const { folder, space } = await openRun(options.supernet!);
+          const { folder, space, record } = await openRun(options.supernet!);
           const file = options.data ?? runFiles(folder).accuracies;
-          return benchPredictorsOnAccuracies(file, space, options.extras, settings);
+          return benchPredictorsOnAccuracies(file, space, options.extras, {
+            ...settings,
+            ...(options.data === undefined && record ? { dataKeys: { recorded: recordKey(record) } } : {}),
+          });
         };
         const predictors = await compare();
         const document = { on: options.on, seeds: options.seeds, predictors };

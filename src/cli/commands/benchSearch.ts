@@ -74,18 +74,24 @@ export function addBenchSearch(bench: Command, context: CliContext): void {
           `Cannot use --front-share: a share of at most 1 is wanted: current value is "${options.frontShare}"`,
         );
       }
-      const [{ benchSearch, strategyTable }, tables, { openRun, runFiles }, { createRuntime }] =
-        await Promise.all([
-          import('../../pipeline/benchSearch.js'),
-          import('../../pipeline/benchTables.js'),
-          import('../../pipeline/run.js'),
-          import('../../pipeline/runtime.js'),
-        ]);
+      const [
+        { benchSearch, strategyTable },
+        tables,
+        { openRun, runFiles },
+        { createRuntime },
+        { recordKey },
+      ] = await Promise.all([
+        import('../../pipeline/benchSearch.js'),
+        import('../../pipeline/benchTables.js'),
+        import('../../pipeline/run.js'),
+        import('../../pipeline/runtime.js'),
+        import('../../data/record.js'),
+      ]);
       const runtime = await createRuntime({ threads: options.threads });
       try {
         const engine = runtime.inference;
         const own = async () => {
-          const { folder, space } = await openRun(options.supernet!);
+          const { folder, space, record } = await openRun(options.supernet!);
           const file = options.data ?? runFiles(folder).accuracies;
           const latency = await openLatency(options, space);
           latency?.query.checkSpace(space);
@@ -95,6 +101,7 @@ export function addBenchSearch(bench: Command, context: CliContext): void {
             space,
             file,
             within,
+            ...(options.data === undefined && record ? { dataKeys: { recorded: recordKey(record) } } : {}),
             engine,
             seed: 0,
             signal: context.signal,

@@ -90,8 +90,12 @@ export const specialize: Register = (program, context) => {
         maxLatencyMs: options.maxLatencyMs,
       }));
       const { data, calibrationImages, strategy, out: folder, seed, finalists } = options;
-      await withRun(supernet, { data, calibrationImages, logger }, async ({ loader, runtime, evaluator }) => {
-        const predictor = await openAccuracyPredictor(supernet, runtime.inference);
+      await withRun(supernet, { data, calibrationImages, logger }, async (opened) => {
+        const { data: images, loader, runtime, evaluator } = opened;
+        const predictor = await openAccuracyPredictor(supernet, runtime.inference, {
+          data: images,
+          logger,
+        });
         const work = run({
           run: supernet,
           loader,
