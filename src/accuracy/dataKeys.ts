@@ -1,6 +1,5 @@
 /** Accuracies on different data are different data sets, also in one file: which of them belong together. */
 import { UserError } from '../util/errors.js';
-import type { AccuracyRecord } from './dataset.js';
 
 /** What to do with a file of several. */
 export const ONE_DATA_SET = 'give a file with those on one';
@@ -13,8 +12,13 @@ export interface DataKeys {
   readonly recorded?: string | undefined;
 }
 
-export interface RecordsOfOneData {
-  readonly records: readonly AccuracyRecord[];
+/** A record as far as its data go. */
+export interface KeyedRecord {
+  readonly dataSha256?: string;
+}
+
+export interface RecordsOfOneData<T extends KeyedRecord> {
+  readonly records: readonly T[];
   /** Undefined where nothing says on which data they were measured. */
   readonly key: string | undefined;
   /** Records on other data. */
@@ -24,23 +28,21 @@ export interface RecordsOfOneData {
 }
 
 /** Key of the data that a record was measured on, where that can be told. */
-export const keyOfRecord = (
-  { dataSha256 }: Pick<AccuracyRecord, 'dataSha256'>,
-  { recorded }: DataKeys,
-): string | undefined => dataSha256 ?? recorded;
+export const keyOfRecord = ({ dataSha256 }: KeyedRecord, { recorded }: DataKeys): string | undefined =>
+  dataSha256 ?? recorded;
 
 /**
  * The records on the data at hand, or, where there are none, on the run's as they were; where neither is known, those of
  * the one data set that there is. Throws UserError where no records are on such data, or on several; `where` names the file,
  * `remedy` says what to do.
  */
-export function recordsOfOneData(
-  all: readonly AccuracyRecord[],
+export function recordsOfOneData<T extends KeyedRecord>(
+  all: readonly T[],
   keys: DataKeys,
   where: string,
   remedy: string,
-): RecordsOfOneData {
-  const groups = new Map<string | undefined, AccuracyRecord[]>();
+): RecordsOfOneData<T> {
+  const groups = new Map<string | undefined, T[]>();
   for (const record of all) {
     const key = keyOfRecord(record, keys);
     groups.set(key, [...(groups.get(key) ?? []), record]);

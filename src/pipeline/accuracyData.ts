@@ -1,5 +1,5 @@
 /** On which data a run's accuracies were measured, and a predictor was fitted: those of others are not mixed in. */
-import { readAccuracies } from '../accuracy/dataset.js';
+import { readAccuracies, type AccuracyRecord } from '../accuracy/dataset.js';
 import { keyOfRecord, recordsOfOneData, type RecordsOfOneData } from '../accuracy/dataKeys.js';
 import { loadPredictor, readPredictorOrigin } from '../accuracy/predictorFile.js';
 import type { AccuracyPredictor } from '../accuracy/predictor.js';
@@ -36,7 +36,7 @@ export async function accuraciesToFit(
   run: SupernetRun,
   data: string | undefined,
   logger: Logger = silentLogger,
-): Promise<RecordsOfOneData> {
+): Promise<RecordsOfOneData<AccuracyRecord>> {
   const { accuracies: file } = runFiles(run.folder);
   const all = await readAccuracies(file, run.space);
   if (all.some(({ weightsSha256 }) => weightsSha256 !== run.weightsSha256)) {

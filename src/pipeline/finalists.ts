@@ -1,5 +1,6 @@
 /** Candidates as they really are: recalibrated, scored and measured, each thing once, and kept in a journal. */
 import type { Loader } from '../data/loader.js';
+import { recordKey } from '../data/record.js';
 import { deviceKey } from '../device/fingerprint.js';
 import { measureOver } from '../device/measure.js';
 import type { LatencyMeasurement } from '../device/measurement.js';
@@ -56,6 +57,8 @@ export class DeviceSessions {
 export interface FinalistsOptions {
   readonly run: SupernetRun;
   readonly loader: Loader;
+  /** Key of the data (`RunDataset.dataKey`). Default: the run's own, unchanged. */
+  readonly dataSha256?: string | undefined;
   readonly evaluator: Pick<SubnetEvaluator, 'settings' | 'calibrate' | 'evaluate'>;
   readonly protocol: Protocol;
   readonly seed: number;
@@ -217,7 +220,19 @@ export class Finalists {
   private images(split: 'train' | ScoredSplit): readonly unknown[] {
     const { dataset } = this.options.loader;
     const { path, splitSeed, validationFraction, onCorrupt } = dataset.source;
-    return [dataset.name, path, splitSeed, validationFraction, onCorrupt, split, dataset.splitSize(split)];
+    const facts = [
+      dataset.name,
+      path,
+      splitSeed,
+      validationFraction,
+      onCorrupt,
+      split,
+      dataset.splitSize(split),
+    ];
+    const { run, dataSha256 } = this.options;
+    // Of the run's own data nothing more is said, as before there were keys.
+    const isOwn = run.record !== undefined && dataSha256 === recordKey(run.record);
+    return dataSha256 === undefined || isOwn ? facts : [...facts, dataSha256];
   }
 
   private throwIfStopped(): void {

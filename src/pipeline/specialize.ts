@@ -59,6 +59,8 @@ export interface SpecializeRequest {
   readonly targets: readonly SpecializeTarget[];
   /** Limits beside latency. */
   readonly constraints?: SearchConstraints;
+  /** Key of the data (`RunDataset.dataKey`), which scores are kept by. Default: the run's own, unchanged. */
+  readonly dataSha256?: string | undefined;
   readonly protocol: Protocol;
   /** Folder of the ONNX files, the journal and the result. */
   readonly folder: string;

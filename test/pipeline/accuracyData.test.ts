@@ -6,8 +6,11 @@ import type { AccuracyRecord } from '../../src/accuracy/dataset.js';
 import { readPredictorOrigin } from '../../src/accuracy/predictorFile.js';
 import { openDataset, parseDatasetSpec } from '../../src/data/index.js';
 import { readDataRecord, recordDataset, recordKey, writeDataRecord } from '../../src/data/record.js';
+import { protocolByName } from '../../src/device/protocol.js';
 import { createOnnxRuntimeEngine } from '../../src/engine/onnxruntime/engine.js';
 import { fitAccuracy, openAccuracyPredictor, sampleRunAccuracies } from '../../src/pipeline/accuracy.js';
+import { FinalistJournal } from '../../src/pipeline/finalistJournal.js';
+import { DeviceSessions, Finalists } from '../../src/pipeline/finalists.js';
 import { openRun, runFiles } from '../../src/pipeline/run.js';
 import { openRunData } from '../../src/pipeline/runData.js';
 import { searchRun } from '../../src/pipeline/search.js';
@@ -140,6 +143,32 @@ describe('accuracies', () => {
     await fit(undefined, logger);
     expect(said.join()).toMatch(/8 accuracies in .* of an older version/);
     expect((await readPredictorOrigin(FILES.accuracyPredictor)).dataSha256).toBe(await ownKey());
+  });
+});
+
+describe('scores of finalists', () => {
+  it('are kept while the data are the same, and told anew when an image was replaced', async () => {
+    const file = path('finalists.jsonl');
+    const score = (): Promise<number> =>
+      withRun(RUN, { threads: 1, calibrationImages: 8 }, async ({ data, ...opened }) => {
+        const finalists = new Finalists({
+          ...opened,
+          dataSha256: await data.dataKey(),
+          protocol: protocolByName('quick'),
+          seed: 0,
+          sessions: new DeviceSessions(new Map(), silentLogger),
+          journal: await FinalistJournal.open(file),
+          disturbances: new Map(),
+          logger: silentLogger,
+        });
+        await finalists.top1(space.largest, 'validation');
+        return (await readFile(file, 'utf8')).trim().split('\n').length;
+      });
+    expect(await score()).toBe(1);
+    expect(await score()).toBe(1);
+    const [name] = (await readDataRecord(RUN))!.examples!.validation[0]!;
+    await writeImage(join(OWN, name), 12, 13, [1, 2, 3]);
+    expect(await score()).toBe(2);
   });
 });
 

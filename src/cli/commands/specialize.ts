@@ -99,6 +99,7 @@ export const specialize: Register = (program, context) => {
         const work = run({
           run: supernet,
           loader,
+          dataSha256: await images.dataKey(),
           evaluator,
           predictAccuracy: accuracyFunction(predictor),
           targets,
