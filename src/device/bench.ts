@@ -5,7 +5,7 @@
 import type * as ort from 'onnxruntime-node';
 import { createRandom } from '../util/random.js';
 import { explainProviderError, isCpuFallbackError, isCpuProvider } from './providers.js';
-import type { Bench, Elapsed, Subject } from './sampler.js';
+import type { Bench, Elapsed, ProcessorTime, Subject } from './sampler.js';
 import type { RuntimeSettings } from './settings.js';
 
 export type Runtime = Pick<typeof ort, 'InferenceSession' | 'Tensor'>;
@@ -17,6 +17,8 @@ export interface BenchHost {
   now(): number;
   /** Processor time of all threads, in ms; left out where it cannot be told. */
   cpuMs?(): number;
+  /** What the machine's processors did so far; left out where it cannot be told. */
+  processors?(): ProcessorTime;
   /** Awaited before every sample, outside of its time: signs of life, and a device that must not work now. */
   beforeSample(): Promise<void>;
   /** Changes when something happened that makes a sample worthless: it is taken again. */
@@ -266,5 +268,6 @@ export async function createBench(host: BenchHost, job: BenchJob): Promise<Bench
       open.delete(id);
     },
     pause: (ms) => host.pause(ms),
+    ...(host.processors === undefined ? {} : { processors: () => host.processors!() }),
   };
 }

@@ -45,6 +45,11 @@ export const measurementSchema = z.strictObject({
   severeOutliers: z.number().int().nonnegative(),
   /** Processor time over wall time, all threads; null where the device cannot tell. */
   cpuPerWall: z.number().nullable(),
+  /**
+   * Share of all processors of the machine that other processes kept busy while this model was measured: 0 to 1. Absent
+   * where the device cannot tell (browsers), and in files of before this was measured.
+   */
+  otherLoad: z.number().min(0).max(1).optional(),
   warmupRuns: z.number().int().positive(),
   firstRunMs: z.number().nonnegative(),
   /** The sentinel's median while this model was measured: how fast the machine was then. */
@@ -82,6 +87,8 @@ export interface RawMeasurement {
   readonly quietSentinelMs: number;
   readonly redone: number;
   readonly flags: readonly MeasurementFlag[];
+  /** See `LatencyMeasurement`. */
+  readonly otherLoad?: number | undefined;
   /** See `Bench.cpuOperators`. */
   readonly cpuOperators?: readonly string[];
 }
@@ -172,6 +179,7 @@ export function summarize(raw: RawMeasurement): LatencyMeasurement {
     mildOutliers: mild,
     severeOutliers: severe,
     cpuPerWall: cpu.length === 0 ? null : round6(mean(cpu) / mean(wall)),
+    ...(raw.otherLoad === undefined ? {} : { otherLoad: round6(raw.otherLoad) }),
     warmupRuns: raw.warmupRuns,
     firstRunMs: round6(raw.firstRunMs),
     sentinelMs: round6(raw.sentinelMs),

@@ -43,6 +43,25 @@ export interface Bench {
   /** Types of the operators of an open model that run on the CPU though another provider was asked for. */
   cpuOperators?(id: string): readonly string[];
   pause(ms: number): Promise<void>;
+  /** See `BenchHost`. */
+  processors?(): ProcessorTime;
+}
+
+/** Processor time since some moment, in ms. */
+export interface ProcessorTime {
+  /** Of other processes. */
+  readonly othersMs: number;
+  /** Of all processors, idle or not. */
+  readonly totalMs: number;
+}
+
+/** Share of the processors that others kept busy between two readings; undefined where no time is known to have passed. */
+export function otherLoad(
+  from: ProcessorTime | undefined,
+  to: ProcessorTime | undefined,
+): number | undefined {
+  if (from === undefined || to === undefined || to.totalMs <= from.totalMs) return undefined;
+  return Math.min(1, Math.max(0, (to.othersMs - from.othersMs) / (to.totalMs - from.totalMs)));
 }
 
 export interface SamplerEvents {
@@ -161,6 +180,8 @@ interface Candidate {
   /** How often the sentinel had been read before. */
   readonly since: number;
   readonly flags: Set<MeasurementFlag>;
+  /** When it was opened. */
+  readonly opened: ProcessorTime | undefined;
   redone: number;
   /** Rounds that count though the sentinel had moved. */
   unsteady: number;
@@ -253,6 +274,7 @@ class Session {
         sentinelMs: [],
         since: this.readings.length,
         flags,
+        opened: bench.processors?.(),
         redone: 0,
         unsteady: 0,
       };
@@ -326,7 +348,7 @@ class Session {
   }
 
   private async report(candidate: Candidate): Promise<void> {
-    const { id, rounds, repeats, warmup, sentinelMs, since, redone, unsteady, flags } = candidate;
+    const { id, rounds, repeats, warmup, sentinelMs, since, redone, unsteady, flags, opened } = candidate;
     // Neighbours that come and go disturb a round now and then; quiet samples and medians do without it.
     if (unsteady > rounds.length / 2) flags.add('drift');
     const measurement = summarize({
@@ -343,6 +365,7 @@ class Session {
       quietSentinelMs: quietest(this.readings.slice(since).flat()),
       redone,
       flags: [...flags],
+      otherLoad: otherLoad(opened, this.bench.processors?.()),
       cpuOperators: this.bench.cpuOperators?.(id) ?? [],
     });
     await this.events.onResult(id, measurement);

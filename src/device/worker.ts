@@ -3,6 +3,7 @@
  * provider is there. With `cpuOperators.ts` the only file of this folder that loads the runtime.
  */
 import * as ort from 'onnxruntime-node';
+import { cpus } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -10,7 +11,7 @@ import { Alive } from './alive.js';
 import { createBench, probeProvider, type BenchHost } from './bench.js';
 import { profiledCpuOperators } from './cpuOperators.js';
 import { referenceModels } from './referenceModels.js';
-import { sampleModels } from './sampler.js';
+import { sampleModels, type ProcessorTime } from './sampler.js';
 import type { MeasureEvent, MeasureJob } from './transport.js';
 
 /** Resolves when the message has been handed to the system: a run that hangs afterwards cannot hold it back. */
@@ -18,6 +19,15 @@ function tell(event: MeasureEvent): Promise<void> {
   return new Promise((resolve, reject) => {
     process.send!(event, (error: Error | null) => (error === null ? resolve() : reject(error)));
   });
+}
+
+/** Of all processors, this process's share taken off. */
+function processorTime(): ProcessorTime {
+  const { user, system } = process.cpuUsage();
+  const times = cpus().map((processor) => processor.times);
+  const totalMs = times.flatMap((time) => Object.values(time)).reduce((sum, ms) => sum + ms, 0);
+  const idleMs = times.reduce((sum, { idle }) => sum + idle, 0);
+  return { othersMs: totalMs - idleMs - (user + system) / 1000, totalMs };
 }
 
 function nodeHost(alive: Alive): BenchHost {
@@ -28,6 +38,7 @@ function nodeHost(alive: Alive): BenchHost {
       const { user, system } = process.cpuUsage();
       return (user + system) / 1000;
     },
+    processors: processorTime,
     beforeSample: () => alive.again(),
     pause: async (ms) => {
       await sleep(ms);

@@ -86,6 +86,8 @@ const queriedTableSchema = z.looseObject({
       sentinelMs: measurementSchema.shape.sentinelMs.optional(),
       quietMs: measurementSchema.shape.quietMs,
       quietSentinelMs: measurementSchema.shape.quietSentinelMs,
+      otherLoad: measurementSchema.shape.otherLoad,
+      flags: measurementSchema.shape.flags.optional(),
     }),
   ),
   sources: measuredTableSchema.shape.sources,

@@ -1,7 +1,13 @@
 /** Benches without a device: every time is given, so the protocol's decisions can be checked exactly. */
 import { protocolByName, type Protocol } from '../../src/device/protocol.js';
 import type { LatencyMeasurement } from '../../src/device/measurement.js';
-import { sampleModels, type Bench, type Elapsed, type Subject } from '../../src/device/sampler.js';
+import {
+  sampleModels,
+  type Bench,
+  type Elapsed,
+  type ProcessorTime,
+  type Subject,
+} from '../../src/device/sampler.js';
 
 /** Run times by model; called with the number of the run, from 0. */
 export type Trace = (run: number) => number;
@@ -15,6 +21,8 @@ export class ReplayBench implements Bench {
   readonly closed: string[] = [];
   /** Total time that passed. */
   nowMs = 0;
+  /** Left out where the device cannot tell. */
+  processors?: () => ProcessorTime;
   /** Processor time over wall time of the models' runs. */
   cpuShare = 1;
 

@@ -273,6 +273,19 @@ describe('sampleModels', () => {
     expect(results.get('a')!.sentinelMs).toBeCloseTo(1.4, 6);
   });
 
+  it('records what others kept busy while a model was measured, and nothing where that cannot be told', async () => {
+    const bench = new ReplayBench(new Map([['a', constant(3)]]));
+    const quiet = await replay(bench, ['a'], plainProtocol());
+    expect(quiet.results.get('a')).not.toHaveProperty('otherLoad');
+    // Four processors; others were busy before on all of them, and keep one and a half busy now.
+    bench.processors = () => ({ othersMs: 1e6 + 1.5 * bench.nowMs, totalMs: 1e6 + 4 * bench.nowMs });
+    const busy = await replay(bench, ['a'], plainProtocol());
+    expect(busy.results.get('a')!.otherLoad).toBeCloseTo(0.375, 5);
+    // Counters of different clocks never make a share outside 0 to 1.
+    bench.processors = () => ({ othersMs: -bench.nowMs, totalMs: bench.nowMs });
+    expect((await replay(bench, ['a'], plainProtocol())).results.get('a')!.otherLoad).toBe(0);
+  });
+
   it('counts wall time where a run may wait for something else than the processor', async () => {
     const bench = new ReplayBench(new Map([['a', constant(3)]]));
     bench.cpuShare = 0.2;

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { TableLoad } from '../../latency/load.js';
 import type { PassesAgreement } from '../../latency/passes.js';
 import { UsageError } from '../../util/errors.js';
 import { checkName } from '../../util/names.js';
@@ -55,19 +56,29 @@ export const latency: Register = (program, context) => {
       }
       const file = await chosenTable(options);
       const { openLatencyTable } = await import('../../latency/query.js');
+      const { loadWarning, tableLoad } = await import('../../latency/load.js');
+      const tell = async (table: Parameters<typeof tableLoad>[0]): Promise<{ load: TableLoad | null }> => {
+        const load = tableLoad(table);
+        const warning = loadWarning(load);
+        if (warning !== undefined) (await context.logger()).warn(warning);
+        return { load };
+      };
       if (options.block !== undefined) {
         const [{ readTable, tableEntry }] = [await import('../../latency/table.js')];
-        const entry = tableEntry(await readTable(file), options.block, options.imageSize);
-        context.result(self, { block: options.block, ...entry }, () => `${entry.latencyMs} ms\n`);
+        const table = await readTable(file);
+        const entry = tableEntry(table, options.block, options.imageSize);
+        const document = { block: options.block, ...entry, ...(await tell(table)) };
+        context.result(self, document, () => `${entry.latencyMs} ms\n`);
         return;
       }
       if (options.net !== undefined) {
         const { readStaticNetwork } = await import('../../space/staticNetwork.js');
         const network = await readStaticNetwork(options.net, options.imageSize);
-        const answer = (await openLatencyTable(file, 'table')).network(network);
+        const query = await openLatencyTable(file, 'table');
+        const answer = query.network(network);
         context.result(
           self,
-          answer,
+          { ...answer, ...(await tell(query.table)) },
           () => `${answer.latencyMs.toFixed(3)} ms on ${answer.device} (${answer.method})\n`,
         );
         return;
@@ -75,7 +86,7 @@ export const latency: Register = (program, context) => {
       const { openArchitecture } = await import('../../export/openArchitecture.js');
       const query = await openLatencyTable(file, options.method);
       const answer = query.architecture(await openArchitecture(options.arch!, query.space));
-      context.result(self, answer, () => {
+      context.result(self, { ...answer, ...(await tell(query.table)) }, () => {
         const interval =
           answer.intervalMs === null
             ? ''

@@ -47,12 +47,14 @@ export const measure: Register = (program, context) => {
         { findSourceTable, ownTablePath },
         { tableExamples },
         { openDevice },
+        { loadWarning, tableLoad },
         { protocolByName },
       ] = await Promise.all([
         import('../../pipeline/measure.js'),
         import('../../pipeline/tables.js'),
         import('../../latency/query.js'),
         import('../../device/profile.js'),
+        import('../../latency/load.js'),
         import('../../device/protocol.js'),
       ]);
       const space = await chosenSpace(options);
@@ -83,6 +85,8 @@ export const measure: Register = (program, context) => {
         logger,
         signal: context.signal,
       });
+      const warning = loadWarning(tableLoad(table));
+      if (warning !== undefined) logger.warn(warning);
       const document = {
         table: path,
         device: device.name,
