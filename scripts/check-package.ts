@@ -4,7 +4,7 @@
  * What users install: packs ofakit as it was built, installs it in an empty project, and there compiles README's examples
  * against its types, imports it, runs the quickstart into FOLDER and verifies its models. Nothing of the checkout is in reach
  * there: a dependency that is missing or another version fails here. FACTOR stretches the quickstart's training (default
- * 0.05).
+ * 0.05). `npm publish` runs it first.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -97,9 +97,11 @@ async function tellDifferences(versions: ReadonlyMap<string, ReadonlySet<string>
 }
 
 try {
-  const { name } = z
-    .object({ name: z.string() })
+  const { name, repository } = z
+    .object({ name: z.string(), repository: z.object({ url: z.url() }) })
     .parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')));
+  if (process.env['npm_command'] === 'publish' && new URL(repository.url).hostname.endsWith('.example'))
+    throw new Error(`Cannot publish: repository must be a public address: it is ${repository.url}`);
   run(root, 'npm', 'pack', '--ignore-scripts', '--pack-destination', project);
   const tarball = (await readdir(project)).find((file) => file.startsWith(name) && file.endsWith('.tgz'))!;
   await writeFile(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));

@@ -1,4 +1,5 @@
 /** Gates of squeeze-excite in exported files. */
+import { METADATA_KEYS } from '../../src/export/metadata.js';
 import { onnx, type Onnx } from '../../src/lowering/onnxProto.js';
 import { decodeModel } from '../../src/lowering/readOnnx.js';
 
@@ -9,7 +10,10 @@ const slope = (node: Onnx.INodeProto): Onnx.IAttributeProto | undefined =>
 export const gateSlopes = (bytes: Uint8Array): number[] =>
   (decodeModel(bytes).graph!.node ?? []).flatMap((node) => slope(node)?.f ?? []);
 
-/** The file as it was written before gates had half weights: slope 1/6, weights and biases of the convolution before doubled. */
+/**
+ * The file as it was written before gates had half weights: slope 1/6, weights and biases of the convolution before doubled, no
+ * hash of the weights.
+ */
 export function withGatesOfBefore(bytes: Uint8Array): Uint8Array {
   const model = decodeModel(bytes);
   const { node: nodes = [], initializer = [] } = model.graph!;
@@ -24,5 +28,6 @@ export function withGatesOfBefore(bytes: Uint8Array): Uint8Array {
       weights.rawData = new Uint8Array(raw.buffer);
     }
   }
+  model.metadataProps = model.metadataProps.filter(({ key }) => key !== METADATA_KEYS.sha256);
   return onnx.ModelProto.encode(model).finish();
 }
