@@ -73,7 +73,7 @@ function thinned<T>(list: readonly T[]): readonly T[] {
 }
 
 function heading(name: string): string {
-  if (name === 'accuracy') return 'predicted top-1';
+  if (name === 'accuracy') return 'predicted top-1 (validation)';
   if (isLatency(name)) return name === 'latencyMs' ? 'predicted ms' : `predicted ms (${name.slice(10)})`;
   return name === 'macs' ? 'MACs (millions)' : name;
 }

@@ -7,7 +7,7 @@ import type {
   SpecializedModelFile,
 } from '../pipeline/specialization.js';
 import { formatRows } from './console.js';
-import { percent } from './context.js';
+import { percent, withError } from './context.js';
 
 type ModelRow = Pick<
   SpecializedModelFile,
@@ -18,6 +18,7 @@ type ModelRow = Pick<
   | 'meetsLimit'
   | 'predictedTop1'
   | 'measuredTop1'
+  | 'measuredTop1StandardError'
   | 'macs'
   | 'onnx'
   | 'sameModelAs'
@@ -55,8 +56,8 @@ function formatTable(models: readonly ModelRow[]): string {
       'predicted ms',
       'measured ms',
       'within',
-      'predicted top-1',
-      'measured top-1',
+      'predicted top-1 (validation)',
+      'measured top-1 (test)',
       'MACs (millions)',
       'file',
     ],
@@ -67,7 +68,7 @@ function formatTable(models: readonly ModelRow[]): string {
       m.measuredMs.toFixed(3),
       m.meetsLimit ? 'yes' : 'NO',
       percent(m.predictedTop1),
-      percent(m.measuredTop1),
+      withError(m.measuredTop1, m.measuredTop1StandardError),
       (m.macs / 1e6).toFixed(2),
       m.onnx,
     ]),
@@ -126,19 +127,19 @@ function formatMatrix(models: readonly SpecializedModelFile[], devices: readonly
 
 function formatBorrowed(models: readonly SpecializedModelFile[]): string {
   const rows = models.map((model) => {
-    const { borrowed, measuredTop1 } = model;
-    const own = [cellName(model), percent(measuredTop1)];
+    const { borrowed, measuredTop1, measuredTop1StandardError } = model;
+    const own = [cellName(model), withError(measuredTop1, measuredTop1StandardError)];
     if (borrowed === null) return [...own, 'none keeps the limit', '-', '-'];
     const points = 100 * (measuredTop1 - borrowed.measuredTop1);
     return [
       ...own,
       `that for ${cellName(borrowed)}`,
-      percent(borrowed.measuredTop1),
+      withError(borrowed.measuredTop1, borrowed.measuredTop1StandardError),
       `${points >= 0 ? '+' : ''}${points.toFixed(2)} points`,
     ];
   });
-  return `What specialising bought: top-1 beside the best model of another device that keeps the limit\n${formatRows(
-    ['device and limit', 'top-1', 'else', 'top-1', 'gained'],
+  return `What specialising bought: top-1 on test images beside the best model of another device that keeps the limit\n${formatRows(
+    ['device and limit', 'top-1 (test)', 'else', 'top-1 (test)', 'gained'],
     rows,
   )}`;
 }

@@ -130,6 +130,10 @@ export class Cell {
         architecture: toFile(finalist.architecture),
         predictedTop1: finalist.predictedTop1,
         validationTop1: finalist.validationTop1,
+        validationTop1StandardError: this.options.finalists.standardError(
+          finalist.validationTop1,
+          'validation',
+        ),
         predictedMs: finalist.predictedMs,
         measuredMs: finalist.measurement.latencyMs,
         measuredAgainMs: finalist.again?.latencyMs ?? null,

@@ -1,5 +1,7 @@
 /** Models of a table beside each other: what is borrowed, which are one, and what predictions were worth. */
+import { MORE_IMAGES } from '../accuracy/reliability.js';
 import { evaluateLatency } from '../latency/evaluate.js';
+import { fractionStandardError } from '../util/standardError.js';
 import { sameModels } from './limitUse.js';
 import {
   bestBorrowed,
@@ -33,6 +35,36 @@ export function compareModels(
     earlier: { ...earlier, models: earlier.models.map(beside) },
     predictions: [...devices].flatMap((device) => predictionsOf(device, all)),
   };
+}
+
+/**
+ * A warning for each device on which models of neighbouring limits differ in validation accuracy by less than the standard error
+ * of the difference, were they judged on images of their own. `images`: that all were judged on.
+ */
+export function choiceDoubts(models: readonly ExportedModel[], images: number): string[] {
+  return [...new Set(models.map(({ device }) => device))].flatMap((device) => {
+    const distinct = new Map<string, ExportedModel>();
+    for (const model of inOrder(models.filter((one) => one.device === device))) {
+      const key = JSON.stringify(model.architecture);
+      if (!distinct.has(key)) distinct.set(key, model);
+    }
+    const ordered = [...distinct.values()];
+    const pairs = ordered.slice(1).flatMap((model, i) => {
+      const other = ordered[i]!;
+      const difference = Math.abs(model.validationTop1 - other.validationTop1);
+      const error = Math.hypot(
+        ...[model, other].map(({ validationTop1 }) => fractionStandardError(validationTop1, images)),
+      );
+      return difference < error ? [{ limits: [other.maxLatencyMs, model.maxLatencyMs], error }] : [];
+    });
+    if (pairs.length === 0) return [];
+    const list = pairs.map(({ limits: [a, b] }) => `${a} and ${b} ms`).join(', ');
+    const error = Math.max(...pairs.map((pair) => pair.error));
+    return [
+      `The models for ${list} on ${device} differ by less than the standard error of ${(100 * error).toFixed(1)} points that ${images} ` +
+        `validation images leave: which is better is mostly chance; what helps: ${MORE_IMAGES}`,
+    ];
+  });
 }
 
 /** Over all networks that were measured on the device; [] where none was. */

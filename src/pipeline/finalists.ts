@@ -14,6 +14,7 @@ import { architectureKey } from '../space/canonical.js';
 import type { SubnetEvaluator } from '../training/evaluator.js';
 import { InterruptedError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
+import { fractionStandardError } from '../util/standardError.js';
 import type { Tensor } from '../util/tensor.js';
 import {
   unitName,
@@ -131,6 +132,17 @@ export class Finalists {
     const score = await evaluator.evaluate(arch, split, { statistics, byClass: split === 'test' });
     await journal.addScore(unit, arch, split, score);
     return score;
+  }
+
+  /** Standard error of such a fraction. */
+  standardError(top1: number, split: ScoredSplit): number {
+    return fractionStandardError(top1, this.imageCount(split));
+  }
+
+  /** Images of a split that networks are scored on. */
+  imageCount(split: ScoredSplit): number {
+    const { evaluator, loader } = this.options;
+    return Math.min(loader.dataset.splitSize(split), evaluator.settings.limit ?? Number.POSITIVE_INFINITY);
   }
 
   /**

@@ -16,6 +16,7 @@ import type { EvaluationSettings, SubnetEvaluator } from '../training/evaluator.
 import { scheduleSchema, type Schedule } from '../training/schedule.js';
 import { withFolderLock } from '../util/lock.js';
 import type { Logger } from '../util/logger.js';
+import { fractionStandardError } from '../util/standardError.js';
 import type { EngineName, Provider } from './engineName.js';
 import { createEvaluator, fittingBatch, fittingLoader, type SupernetRun } from './run.js';
 import { asBegun, openDatasetToLearn } from './runData.js';
@@ -55,7 +56,9 @@ export interface FinetuneRequest {
 /** Fractions; batch norm recalibrated on the data that the network is trained on. */
 export interface Top1 {
   readonly validation: number;
+  readonly validationStandardError: number;
   readonly test: number;
+  readonly testStandardError: number;
 }
 
 export interface FinetunedNetwork {
@@ -125,7 +128,13 @@ async function finetuneAlone(request: FinetuneRequest): Promise<FinetunedNetwork
       const statistics = await evaluator.calibrate(only);
       const validation = await evaluator.evaluate(only, 'validation', { statistics });
       const test = await evaluator.evaluate(only, 'test', { statistics });
-      return { statistics, top1: { validation: validation.top1, test: test.top1 } };
+      const top1: Top1 = {
+        validation: validation.top1,
+        validationStandardError: fractionStandardError(validation.top1, validation.count),
+        test: test.top1,
+        testStandardError: fractionStandardError(test.top1, test.count),
+      };
+      return { statistics, top1 };
     };
     const trained = await trainWith(
       {

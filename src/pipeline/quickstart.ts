@@ -18,6 +18,7 @@ import type { SearchSpace } from '../space/space.js';
 import { scheduleSchema } from '../training/schedule.js';
 import { Elapsed } from '../util/elapsed.js';
 import { UserError } from '../util/errors.js';
+import { fractionStandardError } from '../util/standardError.js';
 import { writeJson } from '../util/files.js';
 import { withFolderLock } from '../util/lock.js';
 import type { Logger } from '../util/logger.js';
@@ -133,10 +134,11 @@ async function quickstartAlone(request: QuickstartRequest): Promise<QuickstartSu
         predictor: 'mlp',
         heldOut,
         seed,
+        logger,
         ...interruptible,
       });
       logger.info(
-        `   Predicted accuracy ranks ${heldOut} networks it never saw with Kendall tau ${accuracy.score.kendallTau.toFixed(2)}, ` +
+        `   Predicted accuracy ranks ${heldOut} networks it never saw with Kendall tau ${accuracy.score.kendallTau.toFixed(2)} ± ${accuracy.standardErrors.kendallTau.toFixed(2)}, ` +
           `${accuracy.score.rmse.toFixed(2)} points off`,
       );
 
@@ -179,12 +181,16 @@ async function quickstartAlone(request: QuickstartRequest): Promise<QuickstartSu
           space: space.name,
           subnets: subnetCount(space),
           bestTop1: largest.top1,
+          bestTop1StandardError: fractionStandardError(largest.top1, largest.count),
           smallestTop1: smallest.top1,
+          smallestTop1StandardError: fractionStandardError(smallest.top1, smallest.count),
           seconds: tenths(time.seconds('training')),
         },
         accuracyPredictor: {
           kendallTau: accuracy.score.kendallTau,
+          kendallTauStandardError: accuracy.standardErrors.kendallTau,
           rmse: accuracy.score.rmse,
+          rmseStandardError: accuracy.standardErrors.rmse,
           heldOut: accuracy.score.n,
         },
         latency: {

@@ -29,7 +29,9 @@ async function reportData(results: QuickstartResults): Promise<ReportData> {
     training: await trainingCurves(run.folder),
     accuracy: {
       kendallTau: accuracy.score.kendallTau,
+      kendallTauStandardError: accuracy.standardErrors.kendallTau,
       rmsePoints: accuracy.score.rmse,
+      rmsePointsStandardError: accuracy.standardErrors.rmse,
       heldOut: accuracy.score.n,
       points: [...accuracy.points],
     },

@@ -110,13 +110,17 @@ export interface QuickstartSummary {
     readonly subnets: number | string;
     /** Top-1 of the largest and the smallest subnet on test data. */
     readonly bestTop1: number;
+    readonly bestTop1StandardError: number;
     readonly smallestTop1: number;
+    readonly smallestTop1StandardError: number;
     /** What training took, over all calls. */
     readonly seconds: number;
   };
   readonly accuracyPredictor: {
     readonly kendallTau: number;
+    readonly kendallTauStandardError: number;
     readonly rmse: number;
+    readonly rmseStandardError: number;
     readonly heldOut: number;
   };
   readonly latency: {

@@ -10,6 +10,8 @@ export interface ModelScore {
   readonly count: number;
   /** The class of the greatest logit of every image, in order. */
   readonly answers: readonly number[];
+  /** Whether each image was put into its own class. */
+  readonly hits: readonly boolean[];
 }
 
 /** The model's batch must be open, or that of the batches. Throws RangeError where there are no images. */
@@ -26,6 +28,7 @@ export async function scoreModel(
     logSeverityLevel: 4,
   });
   const answers: number[] = [];
+  const hits: boolean[] = [];
   let correct = 0;
   try {
     for await (const { images, labels } of batches) {
@@ -36,14 +39,16 @@ export async function scoreModel(
       const data = logits!.data as Float32Array;
       correct += countCorrect({ shape, data }, labels).top1;
       const classes = shape[1]!;
-      labels.forEach((_, row) => {
+      labels.forEach((label, row) => {
         const own = data.subarray(row * classes, (row + 1) * classes);
-        answers.push(own.indexOf(own.reduce((top, v) => Math.max(top, v))));
+        const answer = own.indexOf(own.reduce((top, v) => Math.max(top, v)));
+        answers.push(answer);
+        hits.push(answer === label);
       });
     }
   } finally {
     await session.release();
   }
   if (answers.length === 0) throw new RangeError('Cannot score a model: at least one image is needed');
-  return { top1: correct / answers.length, count: answers.length, answers };
+  return { top1: correct / answers.length, count: answers.length, answers, hits };
 }

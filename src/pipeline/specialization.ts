@@ -10,12 +10,15 @@ export const SPECIALIZATION_FILE = 'specialization.json';
 const fraction = z.number().min(0).max(1);
 const ms = z.number().nonnegative();
 const count = z.number().int().nonnegative();
+/** Of an accuracy, as its images leave it; absent in files of earlier versions. */
+const standardError = z.number().positive().exactOptional();
 
 /** A candidate that was measured for a cell, chosen or not. */
 const finalistSchema = z.strictObject({
   architecture: architectureFileSchema,
   predictedTop1: z.number(),
   validationTop1: fraction,
+  validationTop1StandardError: standardError,
   predictedMs: ms,
   /** What was measured first. */
   measuredMs: ms,
@@ -54,7 +57,9 @@ const borrowedSchema = z.strictObject({
   /** On this device. */
   measuredMs: ms,
   validationTop1: fraction,
+  validationTop1StandardError: standardError,
   measuredTop1: fraction,
+  measuredTop1StandardError: standardError,
 });
 
 const modelShape = {
@@ -66,8 +71,10 @@ const modelShape = {
   meetsLimit: z.boolean(),
   predictedTop1: z.number(),
   validationTop1: fraction,
+  validationTop1StandardError: standardError,
   /** On test data, which nothing before has seen. */
   measuredTop1: fraction,
+  measuredTop1StandardError: standardError,
   /** The same class by class; null where it is not known, absent in older files. */
   byClass: classScoreSchema.nullable().default(null),
   macs: count,
@@ -192,7 +199,13 @@ export const largestDifference = ({ paths }: Verification): number =>
 /** What `bestBorrowed` asks of a chosen model. */
 type Chosen = Pick<
   SpecializedModel,
-  'device' | 'maxLatencyMs' | 'validationTop1' | 'measuredTop1' | 'onDevices'
+  | 'device'
+  | 'maxLatencyMs'
+  | 'validationTop1'
+  | 'validationTop1StandardError'
+  | 'measuredTop1'
+  | 'measuredTop1StandardError'
+  | 'onDevices'
 >;
 
 /** The most accurate (on validation images) of the models chosen for other devices that keeps `cell`'s limit on its device. */
@@ -201,11 +214,20 @@ export function bestBorrowed(
   models: readonly Chosen[],
 ): BorrowedModel | null {
   let best: BorrowedModel | null = null;
-  for (const { device, maxLatencyMs, validationTop1, measuredTop1, onDevices } of models) {
+  for (const { device, maxLatencyMs, validationTop1, measuredTop1, onDevices, ...errors } of models) {
     const measuredMs = onDevices.find((placement) => placement.device === cell.device)?.measuredMs ?? null;
     if (device === cell.device || measuredMs === null || measuredMs > cell.maxLatencyMs) continue;
     if (best !== null && best.validationTop1 >= validationTop1) continue;
-    best = { device, maxLatencyMs, measuredMs, validationTop1, measuredTop1 };
+    const { validationTop1StandardError: ofValidation, measuredTop1StandardError: ofTest } = errors;
+    best = {
+      device,
+      maxLatencyMs,
+      measuredMs,
+      validationTop1,
+      measuredTop1,
+      ...(ofValidation === undefined ? {} : { validationTop1StandardError: ofValidation }),
+      ...(ofTest === undefined ? {} : { measuredTop1StandardError: ofTest }),
+    };
   }
   return best;
 }

@@ -1,6 +1,7 @@
 /** The page of a specialisation: what was chosen for each device, what that bought, and what predictions were worth. */
 import { basename, join } from 'node:path';
 import { readAccuracies } from '../accuracy/dataset.js';
+import { scoreStandardErrors } from '../accuracy/reliability.js';
 import { distinctArchitectures } from '../accuracy/sampling.js';
 import type { Loader } from '../data/loader.js';
 import { localFingerprint } from '../device/fingerprint.js';
@@ -175,8 +176,11 @@ async function judgeAccuracies(
     list.map(({ predictedTop1 }) => predictedTop1),
     list.map(({ measuredTop1 }) => measuredTop1),
   );
+  const errors = scoreStandardErrors(list);
   return {
     kendallTau: Number.isNaN(tau) ? null : tau,
+    kendallTauStandardError: errors.kendallTau,
+    rmsePointsStandardError: errors.rmse,
     rmsePoints: 100 * Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / list.length),
     heldOut: list.length,
     points: list,

@@ -26,7 +26,7 @@ import { writeJson } from '../util/files.js';
 import { withFolderLock } from '../util/lock.js';
 import { warnOnce, type Logger } from '../util/logger.js';
 import { Cell, slowestMs, type Finalist, type Pool } from './cell.js';
-import { compareModels, type ExportedModel } from './compareModels.js';
+import { choiceDoubts, compareModels, type ExportedModel } from './compareModels.js';
 import { overtaken, readEarlierCells } from './earlierCells.js';
 import { FinalistJournal, FINALISTS_FILE } from './finalistJournal.js';
 import { DeviceSessions, Finalists, type Measured } from './finalists.js';
@@ -126,6 +126,7 @@ export async function specializeAlone(request: SpecializeRequest): Promise<Speci
     const { choices, infeasible } = await chooseAll(request, finalists, earlier);
     const matrix = await settle(request, finalists, choices);
     const exported = await exportAll(request, finalists, choices, matrix);
+    for (const doubt of choiceDoubts(exported, finalists.imageCount('validation'))) logger.warn(doubt);
     const result = { ...origin, ...compareModels(names, exported, earlier), infeasible };
     for (const { maxLatencyMs, device } of overtaken(earlier.models, exported))
       logger.warn(
@@ -350,7 +351,9 @@ async function exportChoice(
     meetsLimit: cell.keeps(chosen),
     predictedTop1,
     validationTop1,
+    validationTop1StandardError: finalists.standardError(validationTop1, 'validation'),
     measuredTop1,
+    measuredTop1StandardError: finalists.standardError(measuredTop1, 'test'),
     byClass,
     macs,
     params,

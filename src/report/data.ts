@@ -13,6 +13,8 @@ export const REPORT_FORMAT = 'ofakit.report/1';
 const count = z.number().int().nonnegative();
 const latencyMs = z.number().nonnegative();
 const top1 = z.number().min(0).max(1);
+/** Of a fraction of images; absent in files of earlier versions. */
+const standardError = z.number().positive().optional();
 const percent = z.number();
 /** Rank correlation; null where all values are equal. */
 const correlation = z.number().min(-1).max(1).nullable();
@@ -71,8 +73,10 @@ const reportShape = {
   accuracy: z
     .strictObject({
       kendallTau: correlation,
+      kendallTauStandardError: z.number().nonnegative().optional(),
       /** Root mean square error in percentage points. */
       rmsePoints: z.number().nonnegative(),
+      rmsePointsStandardError: z.number().nonnegative().optional(),
       /** Subnets that the predictor never saw: what the figures and `points` are from. */
       heldOut: count,
       points: z.array(z.strictObject({ predictedTop1: z.number(), measuredTop1: top1 })).readonly(),
@@ -122,8 +126,10 @@ const reportShape = {
         predictedTop1: z.number(),
         /** On the same images as `subnets`; pictures compare with those. Default: `measuredTop1`. */
         validationTop1: top1.optional(),
+        validationTop1StandardError: standardError,
         /** On test images. */
         measuredTop1: top1,
+        measuredTop1StandardError: standardError,
         /** The same class by class, in the order of `classNames`. */
         byClass: classScoreSchema.nullable().optional(),
         macs: count,
@@ -139,6 +145,7 @@ const reportShape = {
               architecture: architectureFileSchema,
               predictedTop1: z.number(),
               validationTop1: top1,
+              validationTop1StandardError: standardError,
               predictedMs: latencyMs,
               measuredMs: latencyMs,
               measuredAgainMs: latencyMs.nullable(),
@@ -166,7 +173,9 @@ const reportShape = {
             maxLatencyMs: latencyMs,
             measuredMs: latencyMs,
             validationTop1: top1,
+            validationTop1StandardError: standardError,
             measuredTop1: top1,
+            measuredTop1StandardError: standardError,
           })
           .nullable()
           .optional(),

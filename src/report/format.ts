@@ -31,6 +31,12 @@ export function formatTop1(fraction: number, decimals = 2): string {
   return `${(100 * fraction).toFixed(decimals)}${SPACE}%`;
 }
 
+/** A fraction with its standard error, where it is known: `97.34 % ± 0.51`. */
+export function formatMeasured(fraction: number, standardError: number | undefined): string {
+  const text = formatTop1(fraction);
+  return standardError === undefined ? text : `${text}${SPACE}±${SPACE}${(100 * standardError).toFixed(2)}`;
+}
+
 export function formatPercent(percent: number, decimals = 1): string {
   return `${percent.toFixed(decimals)}${SPACE}%`;
 }

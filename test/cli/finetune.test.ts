@@ -26,7 +26,9 @@ it('finetunes, says what became of it, and takes the file it wrote in place of -
     ...short,
   ]);
   expect(first).toMatchObject({ code: 0 });
-  expect(first.stdout).toMatch(/^top-1 +before +after\n.*\n?validation +\d+\.\d+ % +\d+\.\d+ %\ntest +/m);
+  expect(first.stdout).toMatch(
+    /^top-1 +before +after\n.*\n?validation( +\d+\.\d+ % ± \d+\.\d+){2}\ntest( +\d+\.\d+ % ± \d+\.\d+){2}\n/m,
+  );
   const model = path('a', 'model.onnx');
   expect(first.stdout).toContain(`\n${model}\n`);
 

@@ -86,6 +86,49 @@ it('writes a file whose figures hold', async () => {
   });
 });
 
+it('says by how much quantising costs accuracy, and warns where that is much', async () => {
+  const { loader, arch } = request;
+  // The float file is right about every image, and ranges are of images a hundred times as dark.
+  const float = await scoreModel(
+    subnetModel({ ...request, batch: 'dynamic' }),
+    loader.evaluationBatches('test', arch.imageSize, 50),
+    1,
+  );
+  const misled: typeof loader = Object.assign(Object.create(loader) as typeof loader, {
+    evaluationBatches: async function* (...args: Parameters<typeof loader.evaluationBatches>) {
+      let at = 0;
+      for await (const batch of loader.evaluationBatches(...args)) {
+        const labels = Int32Array.from(float.answers.slice(at, (at += batch.labels.length)));
+        yield { ...batch, labels };
+      }
+    },
+    calibrationBatches: async function* (...args: Parameters<typeof loader.calibrationBatches>) {
+      for await (const batch of loader.calibrationBatches(...args)) {
+        const { shape, data } = batch.images;
+        yield { ...batch, images: { shape, data: data.map((value) => value / 100) } };
+      }
+    },
+  });
+  const warnings: string[] = [];
+  const logger = { ...silentLogger, warn: (message: string) => void warnings.push(message) };
+  const outPath = join(root, 'lossy.onnx');
+  const { int8 } = await exportInt8({ ...request, loader: misled, logger, outPath });
+  expect(int8.float).toMatchObject({ top1: 1, top1StandardError: 0.5 / (float.count + 1) });
+  expect(int8.lossTop1).toBeCloseTo(1 - int8.quantised.top1, 12);
+  expect(int8.lossTop1).toBeGreaterThan(0.02);
+  const binomial = Math.sqrt((int8.quantised.top1 * (1 - int8.quantised.top1)) / float.count);
+  // Only the float file is ever right alone.
+  expect(int8.lossTop1StandardError).toBeCloseTo(binomial, 10);
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toMatch(
+    /lossy\.onnx loses [\d.]+ ± [\d.]+ points .* on \d+ test images .*--int8-ranges/,
+  );
+
+  warnings.length = 0;
+  const kept = await exportInt8({ ...request, logger, outPath: join(root, 'kept.onnx') });
+  expect(warnings).toHaveLength(kept.int8.lossTop1 >= 0.02 ? 1 : 0);
+});
+
 it('sees training images alone when it looks for ranges', async () => {
   const asked: string[] = [];
   const { loader } = request;

@@ -31,7 +31,7 @@ import {
   type Specialization,
 } from '../../src/pipeline/specialization.js';
 import { writeSpecializationReport } from '../../src/pipeline/specializationReport.js';
-import { formatSpecialization } from '../../src/cli/specializationTables.js';
+import { formatModels, formatSpecialization } from '../../src/cli/specializationTables.js';
 import { specialize, type SpecializeRequest } from '../../src/pipeline/specialize.js';
 import { fromFile, type Architecture } from '../../src/space/architecture.js';
 import { architectureKey } from '../../src/space/canonical.js';
@@ -368,6 +368,35 @@ describe('specialize', () => {
       }
     },
   );
+
+  it('has a standard error beside every accuracy, and warns where models of two limits differ by chance', async () => {
+    const warn = vi.fn();
+    const { targets, ...request } = new World().request(path('doubtful'), {
+      logger: { ...silentLogger, warn },
+    });
+    const few = { ...request, targets: targets.slice(0, 1) };
+    // Accuracies of this world lie a few points apart, and there are few images.
+    const { models } = await specialize(few);
+    const images = loader.dataset.splitSize('validation');
+    const error = (top1: number, count: number): number => Math.sqrt((top1 * (1 - top1)) / count);
+    for (const model of models) {
+      expect(model.validationTop1StandardError).toBeCloseTo(error(model.validationTop1, images), 10);
+      const test = loader.dataset.splitSize('test');
+      expect(model.measuredTop1StandardError).toBeCloseTo(error(model.measuredTop1, test), 10);
+      for (const one of model.finalists)
+        expect(one.validationTop1StandardError).toBeCloseTo(error(one.validationTop1, images), 10);
+    }
+    expect(warn).toHaveBeenCalledWith(
+      expect.stringMatching(
+        new RegExp(
+          `for 0\\.25 and 0\\.4 ms on here differ by less .* ${images} validation images .*--validation-share`,
+        ),
+      ),
+    );
+    const text = formatModels(specializationFile(await specialize(few)).models);
+    expect(text).toContain('measured top-1 (test)');
+    expect(text).toMatch(/\d\d\.\d\d % ± \d+\.\d\d/);
+  });
 
   it('says that two limits have one model, and why a model uses much less than its limit', async () => {
     // Whatever is large takes ten times as long as predicted: nothing keeps a limit that small ones do not keep.

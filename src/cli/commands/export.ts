@@ -5,7 +5,14 @@ import type { RangeMethod } from '../../export/int8/ranges.js';
 import type { Verification } from '../../export/verify.js';
 import { UsageError } from '../../util/errors.js';
 import { formatRows } from '../console.js';
-import { ARCHITECTURE_WORDS, calibrationImagesOption, integer, percent, type Register } from '../context.js';
+import {
+  ARCHITECTURE_WORDS,
+  calibrationImagesOption,
+  integer,
+  percent,
+  withError,
+  type Register,
+} from '../context.js';
 
 interface ExportOptions {
   readonly supernet: string;
@@ -122,22 +129,22 @@ export const exportCommand: Register = (program, context) => {
 const kib = (bytes: number): string => `${(bytes / 1024).toFixed(0)} KiB`;
 
 function formatInt8({ path, verification, int8 }: Int8Result): string {
-  const { float, quantised, split, agreement, device } = int8;
+  const { float, quantised, split, agreement, device, images, lossTop1, lossTop1StandardError } = int8;
   const rows = (
     [
       ['float', float],
       ['int8', quantised],
     ] as const
-  ).map(([name, { sizeBytes, top1, latencyMs }]) => [
+  ).map(([name, { sizeBytes, top1, top1StandardError, latencyMs }]) => [
     name,
     kib(sizeBytes),
-    percent(top1),
+    withError(top1, top1StandardError),
     latencyMs === null ? 'not measured' : `${latencyMs.toPrecision(3)} ms`,
   ]);
   return (
     `${path}\n${formatVerification(verification)}\n` +
     formatRows(['', 'size', `top-1, ${split}`, `on ${device}`], rows) +
-    `Both say the same of ${percent(agreement)} of the images\n`
+    `Both say the same of ${percent(agreement)} of the ${images} images; quantising costs ${(100 * lossTop1).toFixed(2)} ± ${(100 * lossTop1StandardError).toFixed(2)} points\n`
   );
 }
 

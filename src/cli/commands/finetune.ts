@@ -10,12 +10,12 @@ import {
   integer,
   number,
   onCorruptOption,
-  percent,
   providerOption,
   seedOption,
   skippedLine,
   threadsOption,
   validationShareOption,
+  withError,
   type Register,
 } from '../context.js';
 import { formatVerification } from './export.js';
@@ -110,8 +110,8 @@ export const finetune: Register = (program, context) => {
       const { before, after, onnx, verification, skippedImages } = result;
       const row = (split: 'validation' | 'test'): string[] => [
         split,
-        before === null ? '-' : percent(before[split]),
-        percent(after[split]),
+        before === null ? '-' : withError(before[split], before[`${split}StandardError`]),
+        withError(after[split], after[`${split}StandardError`]),
       ];
       context.result(
         self,

@@ -94,7 +94,7 @@ export async function searchOnSupernet(
     };
     context.result(self, document, () =>
       formatRows(
-        ['top-1', 'predicted ms', 'MACs (millions)', 'architecture'],
+        ['top-1 (validation)', 'predicted ms', 'MACs (millions)', 'architecture'],
         rows.map((row) => [
           percent(row.top1),
           row.predictedMs.toFixed(3),

@@ -4,6 +4,9 @@ import { countOf, formatTau, formatTop1 } from '../format.js';
 import { figure, html, table } from '../html.js';
 import type { Section } from './section.js';
 
+const plusMinus = (standardError: number | undefined, digits: number): string =>
+  standardError === undefined ? '' : ` ± ${standardError.toFixed(digits)}`;
+
 export const accuracySection: Section = async ({ data: { accuracy }, draw }) => {
   if (accuracy === undefined) {
     return html`<section aria-labelledby="accuracy">
@@ -35,7 +38,7 @@ export const accuracySection: Section = async ({ data: { accuracy }, draw }) => 
       ),
       'Points on the dashed line were predicted exactly.',
       table(
-        'Predicted and measured top-1',
+        'Predicted and measured top-1 on validation images',
         [
           { head: 'Measured', numeric: true, cell: ({ measuredTop1 }) => formatTop1(measuredTop1) },
           { head: 'Predicted', numeric: true, cell: ({ predictedTop1 }) => formatTop1(predictedTop1) },
@@ -53,8 +56,14 @@ export const accuracySection: Section = async ({ data: { accuracy }, draw }) => 
           { head: 'Value', numeric: true, cell: ([, value]) => value },
         ],
         [
-          ['Root mean square error', `${rmsePoints.toFixed(2)} points`],
-          ['Kendall tau', formatTau(kendallTau)],
+          [
+            'Root mean square error (validation)',
+            `${rmsePoints.toFixed(2)}${plusMinus(accuracy.rmsePointsStandardError, 2)} points`,
+          ],
+          [
+            'Kendall tau (validation)',
+            `${formatTau(kendallTau)}${plusMinus(kendallTau === null ? undefined : accuracy.kendallTauStandardError, 3)}`,
+          ],
         ],
       )}
     </div>

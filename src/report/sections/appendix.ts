@@ -17,8 +17,8 @@ export const appendixSection: Section = ({ data }) => {
         </li>
         <li>
           <strong>Measured top-1</strong> of a chosen model is that of the network as exported, on the test
-          split. Shared batch-norm statistics fit no subnet, so each subnet's are computed anew on training
-          images before it is evaluated.
+          split; ± is its standard error, as so many images leave it. Shared batch-norm statistics fit no
+          subnet, so each subnet's are computed anew on training images before it is evaluated.
         </li>
         <li>
           <strong>Predicted top-1</strong> is the accuracy predictor's

@@ -1,6 +1,6 @@
 /** What the predictions behind each choice were worth, every chosen model on every device, and what specialising bought. */
 import type { ReportModel } from '../data.js';
-import { formatInteger, formatLimit, formatMs, formatTop1 } from '../format.js';
+import { formatInteger, formatLimit, formatMeasured, formatMs, formatTop1 } from '../format.js';
 import { html, table, type Html } from '../html.js';
 import type { Section } from './section.js';
 
@@ -69,14 +69,15 @@ function finalistsPart(models: readonly ReportModel[]): Html {
             cell: ({ finalist: { meetsLimit } }) => (meetsLimit ? yes('yes') : no('no')),
           },
           {
-            head: 'Predicted top-1',
+            head: 'Predicted top-1 (validation)',
             numeric: true,
             cell: ({ finalist }) => formatTop1(finalist.predictedTop1),
           },
           {
             head: 'Validation top-1',
             numeric: true,
-            cell: ({ finalist }) => formatTop1(finalist.validationTop1),
+            cell: ({ finalist }) =>
+              formatMeasured(finalist.validationTop1, finalist.validationTop1StandardError),
           },
           { head: 'Chosen', cell: ({ finalist }) => (finalist.chosen ? 'yes' : '') },
         ],
@@ -113,16 +114,21 @@ function matrixPart(models: readonly ReportModel[]): Html {
       'Beside the most accurate model chosen for another device that keeps the limit here; top-1 on the test split',
       [
         { head: 'Device and limit', cell: cellName },
-        { head: 'Own model', numeric: true, cell: ({ measuredTop1 }) => formatTop1(measuredTop1) },
+        {
+          head: 'Own model (test)',
+          numeric: true,
+          cell: (model) => formatMeasured(model.measuredTop1, model.measuredTop1StandardError),
+        },
         {
           head: 'Without it',
           cell: ({ borrowed }) =>
             borrowed == null ? 'no model keeps the limit' : `that for ${cellName(borrowed)}`,
         },
         {
-          head: 'Top-1',
+          head: 'Top-1 (test)',
           numeric: true,
-          cell: ({ borrowed }) => (borrowed == null ? '' : formatTop1(borrowed.measuredTop1)),
+          cell: ({ borrowed }) =>
+            borrowed == null ? '' : formatMeasured(borrowed.measuredTop1, borrowed.measuredTop1StandardError),
         },
         {
           head: 'Gained',

@@ -12,7 +12,7 @@ import {
 } from '../format.js';
 import { html, type Html } from '../html.js';
 
-/** `Three models for local-cpu, 0.21 to 0.54 ms, 97.1 to 98.6 % top-1`. */
+/** `Three models for local-cpu, 0.21 to 0.54 ms, 97.1 to 98.6 % top-1 on test images`. */
 export function headline({ models, subnets, sampled, space, origin }: ReportData): string {
   if (models.length > 0) {
     const devices = [...new Set(models.map(({ device }) => device))];
@@ -25,14 +25,14 @@ export function headline({ models, subnets, sampled, space, origin }: ReportData
       models.map(({ measuredTop1 }) => measuredTop1),
       (fraction) => formatTop1(fraction, 1),
     );
-    return `${capitalise(countOf(models.length, 'model'))} for ${target}, ${latency}, ${top1} top-1`;
+    return `${capitalise(countOf(models.length, 'model'))} for ${target}, ${latency}, ${top1} top-1 on test images`;
   }
   if (subnets.length > 0) {
     const top1 = formatRange(
       subnets.map((subnet) => subnet.top1),
       (fraction) => formatTop1(fraction, 1),
     );
-    return `${capitalise(countOf(subnets.length, 'subnet'))} of ${space.name}, ${top1} top-1; no model chosen yet`;
+    return `${capitalise(countOf(subnets.length, 'subnet'))} of ${space.name}, ${top1} top-1 on validation images; no model chosen yet`;
   }
   if (sampled !== undefined) {
     const top1 = formatRange([sampled.lowestTop1, sampled.highestTop1], (fraction) =>
@@ -92,7 +92,7 @@ export function header(data: ReportData): Html {
         fact(
           'Accuracy predictor',
           `±${accuracy.rmsePoints.toFixed(2)} points`,
-          `root mean square error on ${countOf(accuracy.heldOut, 'held-out subnet')}`,
+          `root mean square error of validation top-1, on ${countOf(accuracy.heldOut, 'held-out subnet')}`,
         )
       }
       ${latency.map(({ device, mape, heldOut }) =>

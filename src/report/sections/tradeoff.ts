@@ -31,7 +31,7 @@ export const tradeoffSection: Section = async ({ data, draw }) => {
         `Pareto front on ${device}, as predicted`,
         [
           { head: 'Latency', numeric: true, cell: ({ latencyMs }) => formatMs(latencyMs) },
-          { head: 'Top-1', numeric: true, cell: ({ top1 }) => formatTop1(top1) },
+          { head: 'Predicted top-1 (validation)', numeric: true, cell: ({ top1 }) => formatTop1(top1) },
           {
             head: 'Architecture',
             cell: ({ architecture }) => describeArchitecture(architecture, data.space.blocks),

@@ -34,7 +34,7 @@ export const trainingSection: Section = async ({ data: { training }, draw }) => 
           [
             { head: 'Subnet', cell: ({ subnet }) => subnet },
             { head: 'Step', numeric: true, cell: ({ step }) => formatInteger(step) },
-            { head: 'Top-1', numeric: true, cell: ({ top1 }) => formatTop1(top1) },
+            { head: 'Top-1 (validation)', numeric: true, cell: ({ top1 }) => formatTop1(top1) },
           ],
           last,
         ),
