@@ -13,7 +13,9 @@ import { schedules } from './schedules/index.js';
 
 /** Trainings have hundreds. */
 const MOST_EPOCHS = 1e6;
-/** Of rates and weights of losses. */
+/** No training survives a rate near it; training itself says which do not, and what to do. */
+const LARGEST_RATE = 1e50;
+/** Of weights of losses. */
 const LARGEST_FACTOR = 1e6;
 /** Above it a count of steps is no whole number any more. */
 const MOST_STEPS = 1e12;
@@ -27,9 +29,9 @@ export const phaseSchema = z.strictObject({
   epochs: z.number().positive().max(MOST_EPOCHS),
   warmupEpochs: z.number().nonnegative().max(MOST_EPOCHS).default(0),
   /** Peak, for a batch of 64 images; scaled linearly with the batch size. Falls to 0 along a cosine. */
-  learningRate: z.number().positive().max(LARGEST_FACTOR),
+  learningRate: z.number().positive().max(LARGEST_RATE),
   /** Where the linear warm-up starts; for a batch of 64. */
-  warmupLearningRate: z.number().nonnegative().max(LARGEST_FACTOR).default(0),
+  warmupLearningRate: z.number().nonnegative().max(LARGEST_RATE).default(0),
   /** The subnets of one step, in order; their gradients are summed. */
   subnets: boundedList(z.array(z.enum(['largest', 'smallest', 'random'])).nonempty(), 256),
   /** What `random` and `smallest` choose from; dimensions that are not named have all their choices. */

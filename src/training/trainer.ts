@@ -56,7 +56,7 @@ export interface TrainingOptions {
    * again when a phase replaces the weights.
    */
   readonly validate?: (weights: SupernetWeights) => (arch: Architecture) => Promise<Score>;
-  /** Epochs between validations; one more follows the last step of every phase. Default 1. */
+  /** Epochs between validations; one more follows the last step of every phase. Default 1, but at least 50 steps. */
   readonly validateEveryEpochs?: number;
   /** Seconds between checkpoints. Default 60. */
   readonly checkpointSeconds?: number;
@@ -85,6 +85,8 @@ const nobody: StepObserver = {
   endStep: () => undefined,
 };
 
+/** Steps between two validations, at least: of a few images they would take longer than the training. */
+const VALIDATION_STEPS = 50;
 /** Steps between two lines of metrics. */
 const METRIC_STEPS = 20;
 
@@ -249,11 +251,14 @@ class Trainer {
 
   /** Metrics, validation, checkpoint: in this order, as metrics beyond a checkpoint are dropped on resuming. */
   private async afterStep(plan: PhasePlan, progress: Progress): Promise<void> {
-    const { loader, validateEveryEpochs = 1, checkpointSeconds = 60, signal } = this.options;
+    const { loader, validateEveryEpochs, checkpointSeconds = 60, signal } = this.options;
     const done = this.state.position.step;
     const last = done === plan.start + plan.steps;
     if (done % METRIC_STEPS === 0 || last) await this.report(plan, progress);
-    const validationSteps = Math.max(1, Math.round(validateEveryEpochs * loader.stepsPerEpoch));
+    const validationSteps =
+      validateEveryEpochs === undefined
+        ? Math.max(VALIDATION_STEPS, loader.stepsPerEpoch)
+        : Math.max(1, Math.round(validateEveryEpochs * loader.stepsPerEpoch));
     if (done % validationSteps === 0 || last) await this.validate(plan.phase.name);
     const due = this.clock() - this.lastSave > 1000 * checkpointSeconds;
     if (due || last || this.stepsLeft <= 0 || signal?.aborted === true) {

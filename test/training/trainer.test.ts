@@ -177,6 +177,26 @@ describe('training', () => {
     expect(await saved(1e9)).toEqual(new Set([0]));
   });
 
+  it('validates every epoch, but not more often than every 50 steps', async () => {
+    const steps: number[] = [];
+    const folder = await newFolder();
+    const validate = () => async () => {
+      const { position } = await loadCheckpoint(folder);
+      steps.push((position as { step: number }).step);
+      return { top1: 0, top5: 0, loss: 0, count: 1 };
+    };
+    const clock = (() => {
+      let now = 0;
+      return () => (now += 1e6);
+    })();
+    // Saved after every step, before which it validates: the step that is seen is the one before.
+    await run(folder, { training: { schedule: shortSchedule(14), checkpointSeconds: 0, clock, validate } });
+    const seen = [...new Set(steps)];
+    const total = (await loadCheckpoint(folder)).position as { step: number };
+    expect(total.step).toBeGreaterThan(50);
+    expect(seen).toEqual([49, total.step - 1]);
+  }, 60_000);
+
   it('refuses batches of another size than the schedule has', async () => {
     const loader = await createLoader({ dataset, batchSize: 8, seed: 1, workers: 0 });
     const options = {

@@ -31,7 +31,7 @@ interface TrainOptions extends SpaceOptions {
   readonly seed: number;
   readonly threads?: number;
   readonly workers?: number;
-  readonly validateEvery: number;
+  readonly validateEvery?: number;
   readonly maxMemory?: number;
   readonly profile?: true;
   readonly profileSteps: number;
@@ -61,9 +61,8 @@ export const train: Register = (program, context) => {
     .option('--workers <n>', 'threads that prepare images (default: 1)', integer('workers'))
     .option(
       '--validate-every <epochs>',
-      'epochs between validations',
+      'epochs between validations (default: 1, but at least 50 steps)',
       number('validate-every', { above: 0 }),
-      1,
     )
     .option(
       '--max-memory <size>',
@@ -94,7 +93,7 @@ export const train: Register = (program, context) => {
         engine: options.engine,
         provider: options.provider,
         epochsScale: options.epochsScale,
-        validateEveryEpochs: options.validateEvery,
+        ...(options.validateEvery !== undefined && { validateEveryEpochs: options.validateEvery }),
         ...(options.init === undefined ? {} : { init: options.init }),
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.workers === undefined ? {} : { workers: options.workers }),
