@@ -1,6 +1,7 @@
 /**
  * Fitted predictors as files: safetensors with float32 tensors, and in its metadata `format`, `predictor` (name),
- * `encoding`, `space` (name), `weightsSha256` and `dataSha256` (of what it was fitted on), `labels` (JSON list: what each place of the encoding means) and `settings` (JSON object).
+ * `encoding`, `space` (name), `weightsSha256` and `dataSha256` (of what it was fitted on), `doubt` (why its
+ * predictions mean little, where they do), `labels` (JSON list: what each place of the encoding means) and `settings` (JSON object).
  */
 import { z } from 'zod';
 import type { Engine } from '../engine/engine.js';
@@ -21,11 +22,14 @@ const metadataSchema = z.looseObject({
   settings: z.string(),
   weightsSha256: z.string().optional(),
   dataSha256: z.string().optional(),
+  doubt: z.string().optional(),
 });
 /** What a predictor's accuracies were measured with; absent where that is not known, as in older files. */
 export interface PredictorOrigin {
   readonly weightsSha256?: string | undefined;
   readonly dataSha256?: string | undefined;
+  /** What was said of it when it was fitted, where its predictions mean little. */
+  readonly doubt?: string | undefined;
 }
 
 const settingsSchema = z.record(z.string(), z.union([z.number(), z.string()]));
@@ -36,7 +40,7 @@ export async function savePredictor(
   predictor: AccuracyPredictor,
   space: SearchSpace,
   encoding: string,
-  { weightsSha256, dataSha256 }: PredictorOrigin = {},
+  { weightsSha256, dataSha256, doubt }: PredictorOrigin = {},
 ): Promise<void> {
   const { tensors, settings } = predictor.state();
   await writeSafetensors(path, tensors, {
@@ -46,6 +50,7 @@ export async function savePredictor(
     space: space.name,
     ...(weightsSha256 === undefined ? {} : { weightsSha256 }),
     ...(dataSha256 === undefined ? {} : { dataSha256 }),
+    ...(doubt === undefined ? {} : { doubt }),
     labels: JSON.stringify(createEncoder(encoding, space).labels),
     settings: JSON.stringify(settings),
   });
@@ -72,6 +77,6 @@ export async function loadPredictor(
 /** Throws UserError for a damaged file. */
 export async function readPredictorOrigin(path: string): Promise<PredictorOrigin> {
   const { metadata } = await readSafetensors(path);
-  const { weightsSha256, dataSha256 } = validate(metadata, metadataSchema, path);
-  return { weightsSha256, dataSha256 };
+  const { weightsSha256, dataSha256, doubt } = validate(metadata, metadataSchema, path);
+  return { weightsSha256, dataSha256, doubt };
 }

@@ -230,13 +230,14 @@ export async function fitAccuracy(request: FitRequest): Promise<FittedAccuracy> 
   const { predictor, points, fittedOn } = await (heldOut === undefined
     ? fitOnAll(chosen.definition, records, own)
     : fitOnOthers(chosen.definition, records, heldOut, own));
-  await savePredictor(file, predictor, space, chosen.encoding, { weightsSha256, dataSha256: key });
   const score = scorePredictions(
     points.map(({ predictedTop1 }) => predictedTop1),
     points.map(({ measuredTop1 }) => measuredTop1),
   );
-  for (const doubt of [spreadDoubt(records), tauDoubt(score.kendallTau, score.n, records)])
-    if (doubt !== undefined && !flat) logger.warn(doubt);
+  const doubt = flat ? undefined : tauDoubt(score.kendallTau, score.n, records);
+  for (const warning of [flat ? undefined : spreadDoubt(records), doubt])
+    if (warning !== undefined) logger.warn(warning);
+  await savePredictor(file, predictor, space, chosen.encoding, { weightsSha256, dataSha256: key, doubt });
   return {
     predictor,
     encoding: chosen.encoding,

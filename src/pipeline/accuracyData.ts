@@ -116,6 +116,7 @@ export async function openFreshPredictor(
       `Cannot predict accuracies of ${folder}: ${path} must be fitted on accuracies on ${name === undefined ? "the run's own data" : `"${name}"`}: it was fitted on those on other data; ${again}`,
     );
   }
+  if (origin.doubt !== undefined) logger.warn(`${path}: ${origin.doubt}`);
   return loadPredictor(path, space, engine);
 }
 

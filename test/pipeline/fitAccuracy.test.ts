@@ -135,9 +135,15 @@ describe('fitAccuracy', () => {
     expect(warnings[0]).toMatch(/60 networks .* on 100 validation images: which is better is mostly chance/);
     expect(warnings[1]).toMatch(/cannot be told from chance/);
     for (const warning of warnings) expect(warning).toContain('--validation-share');
+    // Whoever uses it is told, too.
+    warnings.length = 0;
+    await (await openAccuracyPredictor(run, engine, { logger })).dispose();
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(/accuracy-predictor.*cannot be told from chance/);
     warnings.length = 0;
     await write(60, additive, 5000);
     await fitAccuracy(whole);
+    await (await openAccuracyPredictor(run, engine, { logger })).dispose();
     expect(warnings).toEqual([]);
   });
 
