@@ -3,6 +3,7 @@ import { Option, type Command } from 'commander';
 import { ENGINE_NAMES, PROVIDERS } from '../pipeline/engineName.js';
 import type { SpaceOverrides } from '../space/space.js';
 import { UsageError } from '../util/errors.js';
+import { parseDecimal } from '../util/decimal.js';
 import type { Logger } from '../util/logger.js';
 import { fractionStandardError } from '../util/standardError.js';
 import { createLogger, type Console } from './console.js';
@@ -41,11 +42,10 @@ export function number(
   bounds: { min?: number; above?: number; integer?: boolean } = {},
 ): (text: string) => number {
   return (text) => {
-    const value = Number(text);
+    const value = parseDecimal(text) ?? Number.NaN;
     const { min, above, integer } = bounds;
     const wanted = `${integer === true ? 'a whole number' : 'a number'}${min === undefined ? '' : ` of at least ${min}`}${above === undefined ? '' : ` above ${above}`}`;
-    const fits =
-      text.trim() !== '' && Number.isFinite(value) && !(integer === true && !Number.isInteger(value));
+    const fits = Number.isFinite(value) && !(integer === true && !Number.isInteger(value));
     if (!fits || (min !== undefined && value < min) || (above !== undefined && value <= above)) {
       throw new UsageError(`Cannot use --${name}: ${wanted} is wanted: current value is "${text}"`);
     }

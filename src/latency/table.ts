@@ -66,9 +66,9 @@ function isTimed(value: unknown): boolean {
   const { latencyMs } = times;
   const others = TIMES_BESIDE.map((name) => times[name] ?? 0);
   return (
-    typeof latencyMs === 'number' &&
-    latencyMs > 0 &&
-    others.every((time) => typeof time === 'number' && time >= 0)
+    Number.isFinite(latencyMs) &&
+    (latencyMs as number) > 0 &&
+    others.every((time) => Number.isFinite(time) && (time as number) >= 0)
   );
 }
 

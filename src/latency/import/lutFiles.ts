@@ -2,6 +2,7 @@
 import { extname } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
+import { parseDecimal } from '../../util/decimal.js';
 import { UserError } from '../../util/errors.js';
 import { readText, validate } from '../../util/files.js';
 import type { ImportedPart } from '../imported.js';
@@ -9,24 +10,35 @@ import type { ImportedPart } from '../imported.js';
 /** By image size, then by the reference's key. */
 export type LutRows = Map<number, Map<string, ImportedPart>>;
 
-const yamlSchema = z.record(
-  z.string(),
-  z.looseObject({
-    count: z.number().int().positive(),
-    mean: z.number().nonnegative(),
-    std: z.number().nonnegative().nullable().optional(),
-  }),
-);
+/** A decimal number in text, of at least 0. */
+const figure = z.string().transform((text, context) => {
+  const value = parseDecimal(text);
+  if (value !== undefined && value >= 0) return value;
+  const wanted = 'it must be a decimal number of at least 0, such as 0.25';
+  context.addIssue({
+    code: 'custom',
+    message: text.trim() === '' ? `it must not be empty: ${wanted}` : `${wanted}: it is "${text}"`,
+  });
+  return z.NEVER;
+});
+const count = figure.pipe(z.number().int().positive());
+
+/** `null` is how YAML says that a figure is not known; a CSV leaves its cell empty. */
+const figureOrNone = z
+  .string()
+  .nullable()
+  .transform((text) => (text === null || ['', '~', 'null'].includes(text.trim().toLowerCase()) ? null : text))
+  .pipe(figure.nullable());
+
+const yamlSchema = z.record(z.string(), z.looseObject({ count, mean: figure, std: figureOrNone.optional() }));
 
 /** Columns that matter; others (shapes, device, origin of the row) are let pass. */
 const COLUMNS = ['resolution', 'key', 'count', 'mean_ms', 'std_ms'] as const;
-const filled = z.string().min(1, 'it must not be empty');
 const rowSchema = z.object({
-  resolution: filled.transform(Number).pipe(z.number().int().positive()),
-  key: filled,
-  count: filled.transform(Number).pipe(z.number().int().positive()),
-  mean_ms: filled.transform(Number).pipe(z.number().nonnegative()),
-  std_ms: z.string(),
+  resolution: count,
+  key: z.string().min(1, 'it must not be empty'),
+  count,
+  mean_ms: figure,
 });
 
 function add(rows: LutRows, imageSize: number, key: string, part: ImportedPart, where: string): void {
@@ -38,10 +50,13 @@ function add(rows: LutRows, imageSize: number, key: string, part: ImportedPart, 
   list.set(key, part);
 }
 
-/** No tags but those of YAML's core schema, and errors for what it cannot resolve: nothing in a file is ever executed. */
+/**
+ * Every scalar as its text: what looks like a number in YAML (`0x10`, `.inf`) need not be a figure. No tags, and errors for
+ * what cannot be resolved: nothing in a file is ever executed.
+ */
 function plainYaml(text: string, where: string): unknown {
   try {
-    const document = parseDocument(text, { schema: 'core', logLevel: 'silent' });
+    const document = parseDocument(text, { schema: 'failsafe', logLevel: 'silent' });
     const [problem] = [...document.errors, ...document.warnings];
     if (problem !== undefined) throw problem;
     return document.toJS() as unknown;
@@ -65,27 +80,30 @@ function addYaml(rows: LutRows, text: string, where: string): void {
 }
 
 function addCsv(rows: LutRows, text: string, where: string): void {
-  const [head = '', ...body] = text.split(/\r?\n/).filter((line) => line !== '');
-  const names = head.split(',');
+  const lines = text.split(/\r?\n/).map((line, i) => ({ line, here: `${where}, line ${i + 1}` }));
+  const [head, ...body] = lines.filter(({ line }) => line.trim() !== '');
+  const names = (head?.line ?? '').split(',').map((name) => name.trim());
   const missing = COLUMNS.filter((column) => !names.includes(column));
   if (missing.length > 0) {
     throw new UserError(
       `Cannot use ${where}: it must have the columns ${COLUMNS.join(', ')}: ${missing.join(', ')} missing`,
     );
   }
-  body.forEach((line, i) => {
-    const here = `${where}, line ${i + 2}`;
-    const cells = line.split(',');
+  const twice = names.find((name, i) => name !== '' && names.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new UserError(`Cannot use ${where}: each column must be there once: "${twice}" is there again`);
+  for (const { line, here } of body) {
+    const cells = line.split(',').map((cell) => cell.trim());
     if (line.includes('"') || cells.length !== names.length) {
-      throw new UserError(
-        `Cannot use ${here}: it must have ${names.length} plain values: it has ${cells.length}`,
-      );
+      const found = line.includes('"') ? 'it has quotes' : `it has ${cells.length}`;
+      throw new UserError(`Cannot use ${here}: it must have ${names.length} plain values: ${found}`);
     }
-    const row = validate(Object.fromEntries(names.map((name, c) => [name, cells[c]!])), rowSchema, here);
-    const stdMs =
-      row.std_ms === '' ? null : validate(Number(row.std_ms), z.number().nonnegative(), `${here}, std_ms`);
+    const cell = (name: (typeof COLUMNS)[number]): string => cells[names.indexOf(name)]!;
+    const named = Object.fromEntries(COLUMNS.map((name) => [name, cell(name)]));
+    const row = validate(named, rowSchema, here);
+    const stdMs = validate(cell('std_ms'), figureOrNone, `${here}, std_ms`);
     add(rows, row.resolution, row.key, { count: row.count, meanMs: row.mean_ms, stdMs }, here);
-  });
+  }
 }
 
 /** Reads all `files` (`.csv`, `.yaml`, `.yml`) into one table. Throws UserError naming the file, and the line or key. */

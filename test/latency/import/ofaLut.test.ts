@@ -7,6 +7,7 @@ import { loadDevice } from '../../../src/device/profile.js';
 import { connectDevice } from '../../../src/device/transports.js';
 import { fillTable } from '../../../src/latency/fill.js';
 import { latencyImportByName } from '../../../src/latency/import/index.js';
+import { readLutFiles, type LutRows } from '../../../src/latency/import/lutFiles.js';
 import type { ImportResult } from '../../../src/latency/import/format.js';
 import type { ImportedTable } from '../../../src/latency/imported.js';
 import { LatencyQuery, openLatencyTable } from '../../../src/latency/query.js';
@@ -297,6 +298,28 @@ describe('files', () => {
     ['a.csv', `${csvHead}\n224,${conv},5,,0.1`, /a\.csv, line 2 at "mean_ms": it must not be empty/],
     ['a.csv', `${csvHead}\n224,${conv},5,x,0.1`, /a\.csv, line 2 at "mean_ms"/],
     ['a.csv', `${csvHead}\n224,${conv},5,0.4,x`, /line 2, std_ms/],
+    ...['0x10', '1_000', 'NaN', 'Infinity', '-0.4', '1e999', ' '].map((cell): [string, string, RegExp] => [
+      'a.csv',
+      `${csvHead}\n\n224,${conv},5,${cell},0.1`,
+      /a\.csv, line 3 at "mean_ms": it must (be a decimal number of at least 0, such as 0\.25: it is ".*"|not be empty.*)$/,
+    ]),
+    ['a.csv', `${csvHead}\n0xe0,${conv},5,0.4,0.1`, /line 2 at "resolution": .*it is "0xe0"/],
+    ['a.csv', `${csvHead}\n224,${conv},0x5,0.4,0.1`, /line 2 at "count": .*it is "0x5"/],
+    ['a.csv', `${csvHead}\n224,${conv},2.5,0.4,0.1`, /line 2 at "count"/],
+    ['a.csv', `${csvHead}\n224,${conv},5,0.4,0x1`, /line 2, std_ms.*it is "0x1"/],
+    ['a.csv', `${csvHead}\n224,${conv},5,1,234,0.1`, /line 2: it must have 5 plain values: it has 6/],
+    ['a.csv', `${csvHead}\n224,"${conv}",5,1,0.1`, /line 2: it must have 5 plain values: it has quotes/],
+    ['a.csv', `${csvHead},mean_ms\n224,${conv},5,1,0.1,2`, /each column must be there once: "mean_ms"/],
+    ...['0x10', '.inf', '.nan', '-1', '1_000', '', '~'].map((mean): [string, string, RegExp] => [
+      'a.yaml',
+      `${conv}: {count: 5, mean: ${mean}, std: 1}`,
+      /a\.yaml at "Conv-input.*mean"/,
+    ]),
+    [
+      'a.yaml',
+      `${conv}: {count: 5, mean: 1, mean: 2, std: 1}`,
+      /it is not plain YAML \(Map keys must be unique/,
+    ],
     ['a.csv', `${csvHead}\n224,${conv},5,0.4`, /line 2: it must have 5 plain values: it has 4/],
     [
       'a.csv',
@@ -314,6 +337,43 @@ describe('files', () => {
     await writeFile(file, text);
     await expect(importFiles([file], mbv3)).rejects.toThrow(UserError);
     await expect(importFiles([file], mbv3)).rejects.toThrow(message);
+  });
+
+  it('mean the same with spaces around values, blank lines and unknown deviations', async () => {
+    const texts = {
+      'plain.csv': `${csvHead}\n224,${conv},5,0.4,\n`,
+      'spaced.csv': ` resolution, key ,count, mean_ms,std_ms\r\n\r\n 224 ,${conv}, 5, 4e-1 , \r\n`,
+      'none.yaml': `${conv}: {count: 5, mean: 0.4, std: null}`,
+      'without.yaml': `${conv}:\n  count: 5\n  mean: .4\n`,
+      'blank.yaml': `${conv}:\n  count: 5\n  mean: 0.40\n  std:\n`,
+    };
+    for (const [name, text] of Object.entries(texts)) {
+      await writeFile(join(folder, name), text);
+      const rows = await readLutFiles([join(folder, name)]);
+      expect([...rows]).toEqual([[224, new Map([[conv, { count: 5, meanMs: 0.4, stdMs: null }]])]]);
+    }
+  });
+
+  it('are numbers or refused, whatever stands in a cell', async () => {
+    const file = join(folder, 'any.csv');
+    await fc.assert(
+      fc.asyncProperty(fc.string(), fc.nat(4), async (cell, at) => {
+        const cells = ['224', conv, '5', '0.4', '0.1'];
+        cells[at] = cell;
+        await writeFile(file, `${csvHead}\n${cells.join(',')}`);
+        const outcome = await readLutFiles([file]).catch((error: unknown) => error);
+        if (outcome instanceof Error) {
+          expect(outcome).toBeInstanceOf(UserError);
+          return;
+        }
+        for (const list of (outcome as LutRows).values())
+          for (const { count, meanMs, stdMs } of list.values())
+            expect(
+              [count, meanMs, stdMs ?? 0].every((figure) => Number.isFinite(figure) && figure >= 0),
+            ).toBe(true);
+      }),
+      { numRuns: 200 },
+    );
   });
 
   it('of no known format or place are refused', async () => {
