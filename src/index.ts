@@ -96,7 +96,13 @@ export { providers, type ProviderDefinition } from './device/providers.js';
 export { serveBrowserAgent, type ServeBrowserOptions } from './device/browser/serve.js';
 export { measure, knownDevices, type MeasureRequest } from './pipeline/measure.js';
 export { findTable, ownTablePath } from './pipeline/tables.js';
-export { latencyFunction, openLatencyTable, LatencyQuery, type LatencyAnswer } from './latency/query.js';
+export {
+  latencyFunction,
+  openLatencyTable,
+  LatencyQuery,
+  type LatencyAnswer,
+  type LatencyFunction,
+} from './latency/query.js';
 export { validateTable, type LatencyValidation } from './latency/validate.js';
 export type { PassesAgreement } from './latency/passes.js';
 export {
@@ -195,6 +201,7 @@ export {
   type Quantity,
 } from './search/quantity.js';
 export type { BatchFunction, GenotypeFunction } from './search/batch.js';
+export type { Coverage, CoverageFunction } from './space/coverage.js';
 export type { RunResult as StrategyRunResult } from './search/run.js';
 export { nonDominated, hypervolume, type Gains } from './search/pareto.js';
 export { kneeOf, PICK_RULES, type PickRule } from './search/pick.js';
