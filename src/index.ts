@@ -47,7 +47,17 @@ export type {
 // Supernets and training
 export { createRuntime, type Runtime, type RuntimeOptions } from './pipeline/runtime.js';
 export { ENGINE_NAMES, PROVIDERS, type EngineName, type Provider } from './pipeline/engineName.js';
-export { train, type TrainRequest, type TrainSettings, type TrainedSupernet } from './pipeline/train.js';
+export {
+  estimateTrain,
+  train,
+  type TrainRequest,
+  type TrainSettings,
+  type TrainedSupernet,
+} from './pipeline/train.js';
+export type { TrainEstimate } from './pipeline/trainEstimate.js';
+export type { PhaseEstimate, TrainingEstimate } from './training/estimate.js';
+export { compareRuns, listRuns, removeRun, type RemovedRun, type RunComparison } from './pipeline/runs.js';
+export { describeRun, type RunSummary } from './pipeline/runSummary.js';
 export { finetune, type FinetuneRequest, type FinetunedNetwork } from './pipeline/finetune.js';
 export {
   importSupernet,

@@ -2,6 +2,7 @@
 import type * as cliProgress from 'cli-progress';
 import type { Logger, Progress } from '../util/logger.js';
 import { printable, printableLine } from './printable.js';
+import { ProgressState, type Shown } from './progress.js';
 
 /** Where a command writes; tests pass their own. */
 export interface Console {
@@ -68,21 +69,27 @@ export async function createLogger(console: Console): Promise<Logger> {
       if (bar === undefined) return plainProgress(console, label, total);
       const single = new bar.SingleBar(
         {
-          format: `${label} {bar} {percentage} % · {whole}/{total} · {eta_formatted} left{after}`,
+          format: `${label} {bar} {shown}{after}`,
           hideCursor: true,
           clearOnComplete: true,
           stopOnComplete: false,
         },
         bar.Presets.shades_classic,
       );
-      single.start(total, 0, { whole: 0, after: '' });
+      // Own words for shares and times: the bar's are NaN, NULL or INF where there is nothing to divide by.
+      const state = new ProgressState(total);
+      const words = ({ percent, counted, left }: Shown): string =>
+        [percent, counted, left].filter((word) => word !== '').join(' · ');
+      single.start(1, 0, { shown: '', after: '' });
       active = single;
       return {
-        update: (done, note) =>
-          single.update(done, {
-            whole: Math.floor(done),
+        update: (done, note) => {
+          const shown = state.at(done, performance.now());
+          single.update(shown.share, {
+            shown: words(shown),
             after: note === undefined ? '' : ` · ${printableLine(note)}`,
-          }),
+          });
+        },
         stop: () => {
           single.stop();
           active = undefined;
@@ -93,16 +100,17 @@ export async function createLogger(console: Console): Promise<Logger> {
 }
 
 function plainProgress(console: Console, label: string, total: number): Progress {
-  const start = performance.now();
-  let shown = start;
+  const state = new ProgressState(total);
+  let told = performance.now();
   return {
     update: (done, note) => {
       const now = performance.now();
-      if (now - shown < 1000 * PLAIN_SECONDS || done === 0) return;
-      shown = now;
-      const left = Math.round(((now - start) / done) * (total - done) * 1e-3);
+      const { counted, left, leftSeconds } = state.at(done, now);
+      if (now - told < 1000 * PLAIN_SECONDS || done === 0) return;
+      told = now;
+      const time = leftSeconds === undefined ? left : `about ${left}`;
       console.err(
-        `${label}: ${Math.floor(done)} of ${total}, about ${left} s left${note === undefined ? '' : `, ${note}`}\n`,
+        `${label}: ${counted.replace('/', ' of ')}, ${time}${note === undefined ? '' : `, ${note}`}\n`,
       );
     },
     stop: () => undefined,

@@ -1,5 +1,5 @@
 /** The command line: parses, calls the library, prints. A contract: see docs/cli.md. */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, type Option } from 'commander';
 import { InterruptedError, UsageError, UserError } from '../util/errors.js';
 import { fileProblem } from '../util/files.js';
 import { packageVersion } from '../util/scripts.js';
@@ -51,6 +51,7 @@ async function run(argv: readonly string[], console: Console, showCursor: () => 
     });
     for (const register of commands) register(program, context);
     inheritSettings(program);
+    askForOptionsLast(program);
     await program.parseAsync(argv, { from: 'user' });
     return EXIT.done;
   } catch (error) {
@@ -70,6 +71,28 @@ function inheritSettings(command: Command): void {
     }
     inheritSettings(child);
   }
+}
+
+/**
+ * Missing options are told after unknown ones: what is unknown may be the missing one, misspelt. Commander asks the other way
+ * round.
+ */
+function askForOptionsLast(program: Command): void {
+  const wanted = new Map<Command, Option[]>();
+  const note = (command: Command): void => {
+    const required = command.options.filter(({ mandatory }) => mandatory);
+    for (const option of required) option.makeOptionMandatory(false);
+    wanted.set(command, required);
+    command.commands.forEach(note);
+  };
+  note(program);
+  program.hook('preAction', (_program, command) => {
+    const missing = wanted.get(command)?.find((o) => command.getOptionValue(o.attributeName()) === undefined);
+    if (missing === undefined) return;
+    command.error(`error: required option '${missing.flags}' not specified`, {
+      code: 'commander.missingMandatoryOptionValue',
+    });
+  });
 }
 
 function report(error: unknown, console: Console): number {

@@ -32,7 +32,11 @@ export function parseDatasetSpec(spec: string, options: DatasetOptions = {}): Da
     if (colon < 0 && /[\\/]/.test(spec)) {
       throw new UserError(`Cannot open data set ${spec}: there is no such folder`);
     }
-    throw unknownName('data set', name, [...datasets.keys()]);
+    const { message } = unknownName('data set', name, [...datasets.keys()]);
+    const there = statSync(spec, { throwIfNoEntry: false }) !== undefined;
+    throw new UserError(
+      `${message}; and ${there ? `"${spec}" is a file, not a folder` : `there is no folder "${spec}" in ${process.cwd()}`}; give the path of a folder of images, or NAME:FOLDER`,
+    );
   }
   const path = known ? (colon < 0 ? undefined : spec.slice(colon + 1)) : spec;
   if (path !== undefined && !isFolder(path)) {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { DatasetSource, OnCorrupt } from '../data/dataset.js';
 import type { IgnoredFiles } from '../data/ignoredFiles.js';
 import type { Loader } from '../data/loader.js';
+import { requireVariance } from '../data/variance.js';
 import { exportSubnet } from '../export/exportSubnet.js';
 import type { Verification } from '../export/verify.js';
 import { toFile, type Architecture, type ArchitectureFile } from '../space/architecture.js';
@@ -111,6 +112,7 @@ async function finetuneAlone(request: FinetuneRequest): Promise<FinetunedNetwork
   const { provider } = request;
   const learned = await openDatasetToLearn(run, folder, request);
   const dataset = await asBegun(folder, learned.dataset, logger);
+  await requireVariance(dataset);
   const space = spaceOfOne(run.space, arch, { classes: dataset.classes.length });
   const only = space.largest;
   const subnet = extractSubnet(run.weights, run.space.network(arch));

@@ -8,7 +8,7 @@ import { CHECKPOINT_FILE, saveCheckpoint } from '../supernet/checkpoint.js';
 import { TensorMismatch, weightsOf } from '../supernet/import/importWeights.js';
 import { inferSpace, type Free } from '../supernet/import/inferSpace.js';
 import { readStateDict, type StateDict } from '../supernet/import/stateDict.js';
-import type { SupernetWeights } from '../supernet/weights.js';
+import { nonFiniteProblem, type SupernetWeights } from '../supernet/weights.js';
 import type { ImportedPosition } from '../training/position.js';
 import { UserError } from '../util/errors.js';
 import { readBytes } from '../util/files.js';
@@ -66,6 +66,9 @@ async function importAlone({
   const found = await readStateDict(bytes, path);
   const space = inferSpace(given, found, infer);
   const weights = fitted(found, space, path, logger);
+  const notFinite = nonFiniteProblem(weights);
+  if (notFinite !== undefined)
+    throw new UserError(`Cannot import ${path}: all weights must be finite numbers: ${notFinite}`);
   const position: ImportedPosition = {
     format: 'ofakit.imported/1',
     from: format,

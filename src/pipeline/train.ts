@@ -3,6 +3,7 @@ import { parseDatasetSpec } from '../data/index.js';
 import type { DatasetOptions, DatasetSource, OnCorrupt } from '../data/dataset.js';
 import type { IgnoredFiles } from '../data/ignoredFiles.js';
 import type { Loader } from '../data/loader.js';
+import { requireVariance } from '../data/variance.js';
 import type { SearchSpace } from '../space/space.js';
 import type { SupernetWeights } from '../supernet/weights.js';
 import type { EvaluationSettings } from '../training/evaluator.js';
@@ -14,11 +15,18 @@ import { formatBytes, peakMemoryBytes } from '../util/memory.js';
 import { withFolderLock } from '../util/lock.js';
 import { idleStopwatch } from '../util/stopwatch.js';
 import type { EngineName, Provider } from './engineName.js';
-import { openInitialWeights } from './init.js';
-import { MemoryGuard, planTrainingMemory } from './memory.js';
+import { openInitialWeights, type InitialWeights } from './init.js';
+import { MemoryGuard, planTrainingMemory, type TrainingMemory } from './memory.js';
 import { createEvaluator, fittingBatch, fittingLoader, openData } from './run.js';
 import { asBegun, underRuleOf } from './runData.js';
 import { createRuntime, type Runtime } from './runtime.js';
+import {
+  diskWarning,
+  estimateLine,
+  estimateOpened,
+  FEWEST_STEPS_TO_TIME,
+  type TrainEstimate,
+} from './trainEstimate.js';
 
 export interface TrainSettings {
   readonly space: SearchSpace;
@@ -52,6 +60,11 @@ export interface TrainRequest extends TrainSettings {
   readonly profileSteps?: number;
   /** Ends the call after this many steps, saved; the next call goes on. Not together with `profileSteps`. */
   readonly maxSteps?: number;
+  /**
+   * The whole is estimated before it begins, and told to the logger, and so is what is left: after so many seconds no
+   * further kind of phase is timed. Default: no estimate.
+   */
+  readonly estimateSeconds?: number;
   /** Told where steps begin and end. */
   readonly observer?: Pick<StepObserver, 'beginStep' | 'endStep'>;
   /** Bytes of memory to stay within; refused where that is not estimated to be possible. Default: most of the machine's. */
@@ -84,13 +97,23 @@ export function train(request: TrainRequest): Promise<TrainedSupernet> {
   return withFolderLock(request.folder, purpose, () => trainAlone(request));
 }
 
-/** With the folder's lock. */
-async function trainAlone(request: TrainRequest): Promise<TrainedSupernet> {
-  const { space, seed, logger, engine, provider, threads, workers, profileSteps } = request;
-  const { evaluation, maxMemory, observer } = request;
-  const profiler =
-    profileSteps === undefined ? undefined : new StepProfiler({ warmupSteps: PROFILE_WARMUP_STEPS });
-  const maxSteps = profileSteps === undefined ? request.maxSteps : PROFILE_WARMUP_STEPS + profileSteps;
+/** What the training of a request runs on; `loader` and `runtime` are to be closed. */
+interface OpenedTraining {
+  /** The request's, with a batch that the images suffice for. */
+  readonly schedule: Schedule;
+  readonly initial: InitialWeights | undefined;
+  readonly memory: TrainingMemory;
+  readonly runtime: Runtime;
+  readonly loader: Loader;
+  readonly evaluation: Partial<EvaluationSettings>;
+}
+
+async function withTraining<T>(
+  request: TrainRequest,
+  profiler: StepProfiler | undefined,
+  work: (opened: OpenedTraining) => Promise<T>,
+): Promise<T> {
+  const { space, seed, logger, engine, provider, threads, workers, maxMemory } = request;
   const data =
     typeof request.data === 'string'
       ? parseDatasetSpec(request.data, divided(request.validationFraction))
@@ -101,6 +124,7 @@ async function trainAlone(request: TrainRequest): Promise<TrainedSupernet> {
   if (initial?.newHead === true)
     logger.info(`The classifier begins anew: ${request.init!} has another number of classes`);
   const dataset = await asBegun(request.folder, await openData(source, request.onCorrupt), logger);
+  await requireVariance(dataset);
   const batchSize = fittingBatch(request.schedule.batchSize, dataset, logger);
   const schedule = { ...request.schedule, batchSize };
   const memory = planTrainingMemory({
@@ -108,7 +132,7 @@ async function trainAlone(request: TrainRequest): Promise<TrainedSupernet> {
     schedule,
     dataset,
     logger,
-    ...(evaluation === undefined ? {} : { evaluation }),
+    ...(request.evaluation === undefined ? {} : { evaluation: request.evaluation }),
     ...(maxMemory === undefined ? {} : { maxMemory }),
   });
   // First, as it may be missing, and a loader that nobody closes keeps its threads.
@@ -127,10 +151,72 @@ async function trainAlone(request: TrainRequest): Promise<TrainedSupernet> {
     cacheBytes: memory.imageBytes,
     ...(workers === undefined ? {} : { workers }),
   });
-  const guard = new MemoryGuard(memory.maxBytes, runtime.programs, logger);
-  const settings = { ...request, schedule, evaluation: { ...evaluation, ...memory.evaluation } };
   try {
-    const result = await trainWith(settings, loader, runtime, initial, {
+    const evaluation = { ...request.evaluation, ...memory.evaluation };
+    return await work({ schedule, initial, memory, runtime, loader, evaluation });
+  } finally {
+    await loader.close();
+    await runtime.dispose();
+  }
+}
+
+function estimateOf(
+  { space, folder, seed, epochsScale, validateEveryEpochs, signal }: TrainRequest,
+  { schedule, initial, memory, runtime, loader, evaluation }: OpenedTraining,
+  budgetSeconds: number,
+  fewestSteps: number,
+): Promise<TrainEstimate> {
+  return estimateOpened(
+    {
+      space,
+      loader,
+      schedule,
+      executor: runtime.executor,
+      folder,
+      seed,
+      evaluation,
+      budgetSeconds,
+      memoryBytes: memory.needed,
+      wholeNetworks: memory.wholeNetworks,
+      ...(epochsScale === undefined ? {} : { epochsScale }),
+      ...(validateEveryEpochs === undefined ? {} : { validateEveryEpochs }),
+      ...(signal === undefined ? {} : { signal }),
+      ...(initial === undefined
+        ? {}
+        : { initialWeights: initial.weights, initialWeightsSha256: initial.sha256 }),
+    },
+    fewestSteps,
+  );
+}
+
+/**
+ * What `train` would do and take: time (from a few steps of each kind of phase, computed on copies), disk, memory. Writes
+ * nothing, and needs no lock. `budgetSeconds`: after so long no further kind of phase is timed, but estimated from the
+ * others. Throws as `train`.
+ */
+export function estimateTrain(request: TrainRequest, budgetSeconds = 120): Promise<TrainEstimate> {
+  return withTraining(request, undefined, (opened) => estimateOf(request, opened, budgetSeconds, 1));
+}
+
+/** With the folder's lock. */
+async function trainAlone(request: TrainRequest): Promise<TrainedSupernet> {
+  const { logger, profileSteps, observer, estimateSeconds, folder } = request;
+  const profiler =
+    profileSteps === undefined ? undefined : new StepProfiler({ warmupSteps: PROFILE_WARMUP_STEPS });
+  const maxSteps = profileSteps === undefined ? request.maxSteps : PROFILE_WARMUP_STEPS + profileSteps;
+  return withTraining(request, profiler, async (opened) => {
+    const { schedule, initial, memory, runtime, loader, evaluation } = opened;
+    const estimate =
+      estimateSeconds === undefined
+        ? undefined
+        : await estimateOf(request, opened, estimateSeconds, FEWEST_STEPS_TO_TIME);
+    if (estimate !== undefined) {
+      logger.info(`Training: ${estimateLine(estimate)}`);
+      const warning = diskWarning(estimate, folder);
+      if (warning !== undefined) logger.warn(warning);
+    }
+    const guard = new MemoryGuard(memory.maxBytes, runtime.programs, logger);
+    const result = await trainWith({ ...request, schedule, evaluation }, loader, runtime, initial, {
       wholeNetworks: memory.wholeNetworks,
       observer: {
         stopwatch: profiler?.stopwatch ?? idleStopwatch,
@@ -144,6 +230,7 @@ async function trainAlone(request: TrainRequest): Promise<TrainedSupernet> {
           observer?.endStep(phase);
         },
       },
+      ...(estimate === undefined ? {} : { estimate: estimate.phases }),
       ...(maxSteps === undefined ? {} : { maxSteps }),
     });
     const profile = await profiler?.finish(schedule.batchSize);
@@ -158,10 +245,7 @@ async function trainAlone(request: TrainRequest): Promise<TrainedSupernet> {
       ...(profile === undefined ? {} : { profile }),
       peakMemoryBytes: peak,
     };
-  } finally {
-    await loader.close();
-    await runtime.dispose();
-  }
+  });
 }
 
 /** Trains, or goes on, validating with the runtime's engines. */
@@ -170,7 +254,7 @@ export function trainWith(
   loader: Loader,
   runtime: Runtime,
   initial?: { readonly weights: SupernetWeights; readonly sha256: string },
-  part: Pick<TrainingOptions, 'observer' | 'maxSteps' | 'wholeNetworks'> = {},
+  part: Pick<TrainingOptions, 'observer' | 'maxSteps' | 'wholeNetworks' | 'estimate'> = {},
 ): Promise<TrainingResult> {
   const { space, schedule, folder, seed, epochsScale, validateEveryEpochs, evaluation, logger, signal } =
     settings;

@@ -79,6 +79,11 @@ const realDisk: CheckpointDisk = {
   },
 };
 
+/** supernet.json alone, without the tensors. Throws UserError where it is missing or wrong. */
+export function readCheckpointHead(folder: string): Promise<z.infer<typeof checkpointSchema>> {
+  return readJson(join(folder, CHECKPOINT_FILE), checkpointSchema);
+}
+
 type ReadFile = (path: string) => Promise<Uint8Array>;
 
 function sha256(bytes: Uint8Array): string {

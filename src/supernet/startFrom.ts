@@ -6,6 +6,7 @@ import type { Tensor } from '../util/tensor.js';
 import {
   classifierWeight,
   initialiseWeights,
+  nonFiniteProblem,
   storedParameters,
   tensorProblems,
   type SupernetWeights,
@@ -20,8 +21,8 @@ export interface StartingWeights {
 
 /**
  * The tensors of `source` as first weights of `space`; the classifier of another number of classes, or of `otherClasses`, is
- * initialised from the seed instead. Throws UserError listing every other tensor that is missing, unexpected or of another shape; `where` names
- * the source.
+ * initialised from the seed instead. Throws UserError listing every other tensor that is missing, unexpected or of another shape, and naming one
+ * whose values are not finite; `where` names the source.
  */
 export function startFrom(
   space: SearchSpace,
@@ -48,6 +49,9 @@ export function startFrom(
         problems.map((problem) => `  ${problem}`).join('\n'),
     );
   }
+  const notFinite = nonFiniteProblem(weights);
+  if (notFinite !== undefined)
+    throw new UserError(`Cannot start from ${where}: all weights must be finite numbers: ${notFinite}`);
   return { weights, newHead };
 }
 

@@ -132,6 +132,19 @@ function fill(
   }
 }
 
+/** The first tensor with values that are NaN or infinite, in words; undefined where all are finite. */
+export function nonFiniteProblem(tensors: ReadonlyMap<string, Tensor>): string | undefined {
+  const bad = [...tensors].flatMap(([name, { data }]) => {
+    let count = 0;
+    for (const value of data) if (!Number.isFinite(value)) count++;
+    return count === 0 ? [] : [{ name, count, of: data.length }];
+  });
+  const [first] = bad;
+  if (first === undefined) return undefined;
+  const more = bad.length === 1 ? '' : `, and so have ${bad.length - 1} more tensors`;
+  return `"${first.name}" has ${first.count} of ${first.of} that are NaN or infinite${more}`;
+}
+
 /**
  * What is wrong with tensors that should be those of `parameters`: missing, unexpected and wrongly shaped ones by name,
  * one line each; [] where nothing is.

@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import type { Batch } from '../data/batchSource.js';
 import type { DatasetSource } from '../data/dataset.js';
+import { batchProblem } from '../data/variance.js';
 import { compareExamples, describeChange } from '../data/examples.js';
 import { readDataRecord, recordedExamples, writeDataRecord, type DataRecord } from '../data/record.js';
 import { isTrainable, type ParameterSpec } from '../space/parameters.js';
-import type { SearchSpace } from '../space/space.js';
+import type { SearchSpace, SpaceFile } from '../space/space.js';
 import {
   CHECKPOINT_FILE,
   loadCheckpoint,
@@ -94,8 +96,14 @@ export async function openState(
   return state;
 }
 
-async function resumeState({ folder, space, data, record, settings }: RunIdentity): Promise<TrainingState> {
-  const checkpoint = await loadCheckpoint(folder);
+/**
+ * Where the run of a checkpoint stands. Throws UserError where it was not trained, or is another run than that of the
+ * identity.
+ */
+export function positionOf(
+  { folder, space, data, settings }: Omit<RunIdentity, 'record'>,
+  checkpoint: { readonly space: SpaceFile; readonly data: unknown; readonly position: unknown },
+): Position {
   if (importedPositionSchema.safeParse(checkpoint.position).success) {
     throw new UserError(
       `Cannot go on with the run in ${folder}: its supernet was imported, so no training was begun there; give another --out`,
@@ -106,8 +114,15 @@ async function resumeState({ folder, space, data, record, settings }: RunIdentit
   requireSameRun(
     folder,
     { ...settings, space: space.file, data: absolute(data) },
-    { ...position, space: checkpoint.space.file, data: absolute(checkpoint.data) },
+    { ...position, space: checkpoint.space, data: absolute(checkpoint.data) },
   );
+  return position;
+}
+
+async function resumeState(identity: RunIdentity): Promise<TrainingState> {
+  const { folder, space, record } = identity;
+  const checkpoint = await loadCheckpoint(folder);
+  const position = positionOf(identity, { ...checkpoint, space: checkpoint.space.file });
   const begun = await readDataRecord(folder);
   // Runs of an older version have none.
   if (begun === undefined) await writeDataRecord(folder, record);
@@ -203,6 +218,15 @@ function requireSameRun(
 export function divergence(step: number, reason: string): UserError {
   return new UserError(
     `Training diverged at step ${step}: ${reason}; start again in another folder with a lower learningRate in the schedule`,
+  );
+}
+
+/** Blames the images where it is them. */
+export function lossDivergence(step: number, loss: number, batch: Batch): UserError {
+  const images = batchProblem(batch);
+  if (images === undefined) return divergence(step, `the loss is ${loss}`);
+  return new UserError(
+    `Training diverged at step ${step}: the loss is ${loss}, and ${images}; look at the data set's files, and start again in another folder`,
   );
 }
 

@@ -12,18 +12,22 @@ import type { SearchSpace } from '../space/space.js';
 import { sortChannels } from '../supernet/channelSorting.js';
 import type { SubnetExecutor } from '../supernet/executor.js';
 import type { SupernetWeights } from '../supernet/weights.js';
+import { formatDuration } from '../util/duration.js';
 import { InterruptedError } from '../util/errors.js';
 import { appendJsonLine } from '../util/files.js';
 import { silentLogger, type Logger, type Progress } from '../util/logger.js';
 import { idleStopwatch } from '../util/stopwatch.js';
+import { secondsLeftOf, type PhaseEstimate } from './estimate.js';
 import { METRICS_FILE, rewindMetrics, type Metric } from './metrics.js';
 import { Sgd } from './optimizer.js';
 import type { StepObserver } from './profile.js';
 import { phaseChoices } from './phaseChoices.js';
+import type { RunSettings } from './position.js';
 import { learningRateAt, planSchedule, type PhasePlan, type Schedule } from './schedule.js';
 import type { Score } from './score.js';
 import {
   divergence,
+  lossDivergence,
   keepTeacher,
   openState,
   saveState,
@@ -33,7 +37,7 @@ import {
   type TrainingState,
 } from './state.js';
 import { accumulateStep, drawImageSize, type StepContext } from './step.js';
-import { validationMetrics, validationSubnets } from './validation.js';
+import { validationInterval, validationMetrics, validationSubnets } from './validation.js';
 
 export interface TrainingOptions {
   readonly space: SearchSpace;
@@ -65,6 +69,8 @@ export interface TrainingOptions {
   readonly wholeNetworks?: boolean;
   /** Ends the call after this many steps, saved; the next call goes on. Default: when training is done. */
   readonly maxSteps?: number;
+  /** Of the schedule's phases, as they were estimated, for the time that is left. */
+  readonly estimate?: readonly PhaseEstimate[];
   /** Told where steps begin and end, and what their time goes to. */
   readonly observer?: StepObserver;
   /** Saves and throws InterruptedError when it fires. */
@@ -85,8 +91,6 @@ const nobody: StepObserver = {
   endStep: () => undefined,
 };
 
-/** Steps between two validations, at least: of a few images they would take longer than the training. */
-const VALIDATION_STEPS = 50;
 /** Steps between two lines of metrics. */
 const METRIC_STEPS = 20;
 
@@ -95,14 +99,8 @@ const METRIC_STEPS = 20;
  * folder holds a run of other settings, the disk refuses or training diverges, InterruptedError on `signal` after saving.
  */
 export async function trainSupernet(options: TrainingOptions): Promise<TrainingResult> {
-  const { space, schedule, loader, seed, epochsScale = 1, folder } = options;
-  const { stepsPerEpoch } = loader;
-  const plans = planSchedule(schedule, stepsPerEpoch, epochsScale);
-  const totalSteps = plans.reduce((sum, { steps }) => sum + steps, 0);
-  const { batchSize } = schedule;
-  const { initialWeights, initialWeightsSha256 } = options;
-  const init = initialWeights === undefined ? null : (initialWeightsSha256 ?? tensorsSha256(initialWeights));
-  const settings = { schedule, seed, epochsScale, batchSize, stepsPerEpoch, totalSteps, init };
+  const { space, loader, folder, initialWeights } = options;
+  const { plans, settings } = layOut(options);
   const known = await readDataRecord(folder);
   const record = await recordDataset(loader.dataset, loader.normalisation, known);
   const identity = { folder, space, data: loader.dataset.source, record, settings };
@@ -111,6 +109,29 @@ export async function trainSupernet(options: TrainingOptions): Promise<TrainingR
   await new Trainer(options, identity, state).train(plans);
   const { weights, weightsSha256, position } = state;
   return { weights, weightsSha256, steps: position.step };
+}
+
+/** The steps of a run, and what it is known again by. */
+export function layOut({
+  schedule,
+  loader,
+  seed,
+  epochsScale = 1,
+  initialWeights,
+  initialWeightsSha256,
+}: Pick<
+  TrainingOptions,
+  'schedule' | 'loader' | 'seed' | 'epochsScale' | 'initialWeights' | 'initialWeightsSha256'
+>): { readonly plans: readonly PhasePlan[]; readonly settings: RunSettings } {
+  const { stepsPerEpoch } = loader;
+  const plans = planSchedule(schedule, stepsPerEpoch, epochsScale);
+  const totalSteps = plans.reduce((sum, { steps }) => sum + steps, 0);
+  const { batchSize } = schedule;
+  const init = initialWeights === undefined ? null : (initialWeightsSha256 ?? tensorsSha256(initialWeights));
+  return {
+    plans,
+    settings: { schedule, seed, epochsScale, batchSize, stepsPerEpoch, totalSteps, init },
+  };
 }
 
 class Trainer {
@@ -125,6 +146,8 @@ class Trainer {
   private scorer: { weights: SupernetWeights; evaluate: (arch: Architecture) => Promise<Score> } | undefined;
   /** For the speed in metrics. */
   private window: { images: number; start: number };
+  /** Where this call began with the phase it is in. */
+  private entered = { step: 0, start: 0 };
 
   constructor(
     private readonly options: TrainingOptions,
@@ -144,12 +167,12 @@ class Trainer {
   async train(plans: readonly PhasePlan[]): Promise<void> {
     const { step, totalSteps } = this.state.position;
     if (step > 0) this.logger.info(`Going on at step ${step} of ${totalSteps}`);
-    for (const plan of plans) {
+    for (const [index, plan] of plans.entries()) {
       if (this.stepsLeft <= 0) return;
       if (this.state.position.step >= plan.start + plan.steps) continue;
       this.throwIfStopped();
       if (this.state.position.step === plan.start) await this.beginPhase(plan);
-      await this.trainPhase(plan);
+      await this.trainPhase(plans, index);
     }
   }
 
@@ -167,7 +190,8 @@ class Trainer {
     for (const { data } of state.velocity.values()) data.fill(0);
   }
 
-  private async trainPhase(plan: PhasePlan): Promise<void> {
+  private async trainPhase(plans: readonly PhasePlan[], index: number): Promise<void> {
+    const plan = plans[index]!;
     const { phase, start, steps } = plan;
     const { schedule } = this.options;
     const optimizer = new Sgd(this.state.weights, this.state.velocity, this.decayed);
@@ -192,8 +216,10 @@ class Trainer {
             ),
           }),
     };
-    const progress = this.logger.progress(`Training: ${phase.name}`, steps);
+    const label = `Training: ${phase.name}, phase ${index + 1} of ${plans.length}`;
+    const progress = this.logger.progress(label, steps);
     progress.update(this.state.position.step - start);
+    this.entered = { step: this.state.position.step, start: this.clock() };
     this.window = { images: 0, start: this.clock() };
     try {
       for await (const batch of this.batches(plan)) {
@@ -204,10 +230,10 @@ class Trainer {
           );
         }
         const loss = await accumulateStep(context, phase, step, batch);
-        if (!Number.isFinite(loss)) throw divergence(step, `the loss is ${loss}`);
+        if (!Number.isFinite(loss)) throw lossDivergence(step, loss, batch);
         this.update(optimizer, plan, loss, batch.labels.length);
         this.observer.endStep(phase.name);
-        await this.afterStep(plan, progress);
+        await this.afterStep(plans, index, progress);
         if (this.stepsLeft <= 0) break;
       }
     } finally {
@@ -250,15 +276,13 @@ class Trainer {
   }
 
   /** Metrics, validation, checkpoint: in this order, as metrics beyond a checkpoint are dropped on resuming. */
-  private async afterStep(plan: PhasePlan, progress: Progress): Promise<void> {
+  private async afterStep(plans: readonly PhasePlan[], index: number, progress: Progress): Promise<void> {
+    const plan = plans[index]!;
     const { loader, validateEveryEpochs, checkpointSeconds = 60, signal } = this.options;
     const done = this.state.position.step;
     const last = done === plan.start + plan.steps;
-    if (done % METRIC_STEPS === 0 || last) await this.report(plan, progress);
-    const validationSteps =
-      validateEveryEpochs === undefined
-        ? Math.max(VALIDATION_STEPS, loader.stepsPerEpoch)
-        : Math.max(1, Math.round(validateEveryEpochs * loader.stepsPerEpoch));
+    if (done % METRIC_STEPS === 0 || last) await this.report(plans, index, progress);
+    const validationSteps = validationInterval(loader.stepsPerEpoch, validateEveryEpochs);
     if (done % validationSteps === 0 || last) await this.validate(plan.phase.name);
     const due = this.clock() - this.lastSave > 1000 * checkpointSeconds;
     if (due || last || this.stepsLeft <= 0 || signal?.aborted === true) {
@@ -268,14 +292,22 @@ class Trainer {
     this.throwIfStopped();
   }
 
-  private async report(plan: PhasePlan, progress: Progress): Promise<void> {
+  private async report(plans: readonly PhasePlan[], index: number, progress: Progress): Promise<void> {
+    const plan = plans[index]!;
     const { step, unreported } = this.state.position;
     const { loader, schedule } = this.options;
     const loss = unreported.loss / unreported.steps;
     const seconds = Math.max(1, this.clock() - this.window.start) / 1000;
     const imagesPerSecond = this.window.images / seconds;
     const learningRate = learningRateAt(plan, step - 1 - plan.start, schedule.batchSize);
-    progress.update(step - plan.start, `loss ${loss.toFixed(3)}, ${imagesPerSecond.toFixed(0)} images/s`);
+    const stepSeconds = (this.clock() - this.entered.start) / 1000 / (step - this.entered.step);
+    const stepsLeft = plan.start + plan.steps - step;
+    const secondsLeft = secondsLeftOf(plans, index, stepsLeft, stepSeconds, this.options.estimate);
+    const whole = plans.length === 1 ? '' : `, all phases: ${formatDuration(secondsLeft)} left`;
+    progress.update(
+      step - plan.start,
+      `loss ${loss.toFixed(3)}, ${imagesPerSecond.toFixed(0)} images/s${whole}`,
+    );
     await this.log({
       kind: 'step',
       phase: plan.phase.name,

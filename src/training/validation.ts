@@ -8,6 +8,14 @@ import type { Metric } from './metrics.js';
 import type { Score } from './score.js';
 
 const RANDOM_SUBNETS = 2;
+/** Steps between two validations, at least, unless told otherwise: of a few images they would take longer than the training. */
+const VALIDATION_STEPS = 50;
+
+/** Steps from one validation to the next. */
+export function validationInterval(stepsPerEpoch: number, everyEpochs: number | undefined): number {
+  if (everyEpochs === undefined) return Math.max(VALIDATION_STEPS, stepsPerEpoch);
+  return Math.max(1, Math.round(everyEpochs * stepsPerEpoch));
+}
 
 /** Subnets by the name they have in metrics; of a space of one network that one alone. */
 export function validationSubnets(space: SearchSpace, seed: number): [string, Architecture][] {

@@ -13,6 +13,7 @@ import { latency } from './latency.js';
 import { measure } from './measure.js';
 import { quickstart } from './quickstart.js';
 import { report } from './report.js';
+import { runs } from './runs.js';
 import { search } from './search.js';
 import { space } from './space.js';
 import { specialize } from './specialize.js';
@@ -37,5 +38,6 @@ export const commands: readonly Register[] = [
   finetune,
   verify,
   report,
+  runs,
   bench,
 ];

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { OnCorrupt } from '../../data/dataset.js';
 import type { EngineName, Provider } from '../../pipeline/engineName.js';
+import { UsageError } from '../../util/errors.js';
 import { formatBytes } from '../../util/memory.js';
 import {
   addSpaceOptions,
@@ -18,6 +19,7 @@ import {
   type SpaceOptions,
 } from '../context.js';
 import { memorySize } from '../memorySize.js';
+import { estimateDocument, formatEstimate } from '../estimateTable.js';
 import { formatProfile } from '../profileTable.js';
 
 interface TrainOptions extends SpaceOptions {
@@ -34,10 +36,14 @@ interface TrainOptions extends SpaceOptions {
   readonly validateEvery?: number;
   readonly maxMemory?: number;
   readonly profile?: true;
+  readonly dryRun?: true;
   readonly profileSteps: number;
   readonly onCorrupt?: OnCorrupt;
   readonly validationShare?: number;
 }
+
+/** Of steps timed before training; a dry run takes its time. */
+const ESTIMATE_SECONDS = 20;
 
 export const train: Register = (program, context) => {
   addSpaceOptions(program.command('train'))
@@ -69,6 +75,7 @@ export const train: Register = (program, context) => {
       'memory to stay within, e.g. 12GB (default: most of the machine)',
       memorySize('max-memory'),
     )
+    .option('--dry-run', 'say what it would do and take, and end; nothing is written')
     .option('--profile', 'profile the next steps, save and end; without it the same command goes on')
     .option('--profile-steps <n>', 'steps to profile', integer('profile-steps', 1), 20)
     .addOption(validationShareOption('the data set'))
@@ -79,12 +86,14 @@ export const train: Register = (program, context) => {
       '\nExample: ofa train --space mbv3-cifar --data cifar10:./cifar-10-batches-bin --out runs/cifar --epochs-scale 0.1',
     )
     .action(async (options: TrainOptions, self: Command) => {
-      const [{ train: run }, { loadSpace }, { loadSchedule }] = await Promise.all([
+      if (options.dryRun === true && options.profile === true)
+        throw new UsageError('Cannot profile a dry run: --dry-run and --profile do not go together');
+      const [{ estimateTrain, train: run }, { loadSpace }, { loadSchedule }] = await Promise.all([
         import('../../pipeline/train.js'),
         import('../../space/presets.js'),
         import('../../training/schedule.js'),
       ]);
-      const { steps, weightsSha256, skippedImages, ignoredFiles, profile, peakMemoryBytes } = await run({
+      const request = {
         space: await loadSpace(options.space, spaceOverrides(options)),
         data: options.data,
         schedule: await loadSchedule(options.schedule),
@@ -100,10 +109,21 @@ export const train: Register = (program, context) => {
         ...(options.validationShare === undefined ? {} : { validationFraction: options.validationShare }),
         ...(options.onCorrupt === undefined ? {} : { onCorrupt: options.onCorrupt }),
         ...(options.maxMemory === undefined ? {} : { maxMemory: options.maxMemory }),
-        ...(options.profile === undefined ? {} : { profileSteps: options.profileSteps }),
+        ...(options.profile === undefined
+          ? { estimateSeconds: ESTIMATE_SECONDS }
+          : { profileSteps: options.profileSteps }),
         logger: await context.logger(),
         signal: context.signal,
-      });
+      };
+      if (options.dryRun === true) {
+        const estimate = await estimateTrain(request);
+        context.result(self, estimateDocument(options.out, estimate), () =>
+          formatEstimate(options.out, estimate),
+        );
+        return;
+      }
+      const { steps, weightsSha256, skippedImages, ignoredFiles, profile, peakMemoryBytes } =
+        await run(request);
       context.result(
         self,
         {
