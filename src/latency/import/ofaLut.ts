@@ -40,7 +40,7 @@ function refusal(
   const reason =
     wanted.length === 0
       ? `such tables do not know blocks like "${block.key}"`
-      : `at image size ${imageSize} it must have ${wanted.map((key) => `"${key}"`).join(', ')} (block "${block.name}"): it is not there; is --width or --space another?`;
+      : `at image size ${imageSize} it must have ${wanted.map((key) => `"${key}"`).join(', ')} (block "${block.name}"): it is not there; is --width, --classes or --space another?`;
   return new UserError(
     `Cannot import the lookup table for space "${name}" of width ${parameters.width}: ${reason}`,
   );
