@@ -72,7 +72,7 @@ export async function compareRuns(first: string, second: string): Promise<RunCom
 
 /** What ofakit writes into a run, but supernet.json. */
 const OWN_FILES =
-  /^(?:data\.json|metrics\.jsonl|accuracy\.jsonl|accuracy-predictor\.safetensors|teacher\.safetensors|(?:supernet|optimizer)-[0-9a-f]{16}\.safetensors|report\.(?:html|json)|model\.onnx)$/;
+  /^(?:data\.json|metrics\.jsonl|accuracy\.jsonl|accuracy-predictor\.safetensors|teacher\.safetensors|(?:supernet|optimizer)-[0-9a-f]{16}\.safetensors|report\.(?:html|json)|specialized\.jsonl|model\.onnx)$/;
 const FRONT_FILES = /^front\.(?:json|csv|svg)$/;
 
 export interface RemovedRun {

@@ -17,7 +17,9 @@ let runtime: Runtime;
 let dataset: Dataset;
 let whole: Awaited<ReturnType<typeof outcome>>;
 
-const run = (folder: string, rest: Partial<TinyRun> = {}) => runTiny({ folder, runtime, dataset, ...rest });
+/** Validates every epoch, as there are few steps. */
+const run = (folder: string, { training, ...rest }: Partial<TinyRun> = {}) =>
+  runTiny({ folder, runtime, dataset, ...rest, training: { validateEveryEpochs: 1, ...training } });
 const newFolder = (): Promise<string> => mkdtemp(join(root, 'run-'));
 
 /** All that a run leaves: tensors by content, metrics without speeds. */

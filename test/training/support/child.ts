@@ -14,6 +14,6 @@ await runTiny({
     process.stdout.write(`step ${step}\n`);
     if (`${step}` === killAt) process.kill(process.pid, 'SIGKILL');
   },
-  training: { checkpointSeconds: Number(checkpointSeconds) },
+  training: { validateEveryEpochs: 1, checkpointSeconds: Number(checkpointSeconds) },
 });
 await runtime.dispose();
