@@ -2,9 +2,9 @@
  * tsx scripts/check-package.ts [--out FOLDER] [--effort FACTOR]
  *
  * What users install: packs ofakit as it was built, installs it in an empty project, and there compiles README's examples
- * against its types, imports it, runs the quickstart into FOLDER and verifies its models. Nothing of the checkout is in reach
- * there: a dependency that is missing or another version fails here. FACTOR stretches the quickstart's training (default
- * 0.05). `npm publish` runs it first.
+ * against its types, imports it, runs the quickstart into FOLDER, verifies its models, and imports and exports a supernet as
+ * others save it. Nothing of the checkout is in reach there: a dependency that is missing or another version fails here.
+ * FACTOR stretches the quickstart's training (default 0.05). `npm publish` runs it first.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -13,6 +13,10 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { foreignState } from '../test/support/foreignSupernet.js';
+import { shippedSpace } from '../test/support/spaces.js';
+import { disturbedWeights } from '../test/support/supernets.js';
+import { writeTorchFile } from '../test/support/torchFile.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { values: given } = parseArgs({
@@ -125,6 +129,16 @@ try {
   if (models.length === 0) throw new Error('The quickstart must leave models: there are none');
   for (const model of models) run(project, 'npx', 'ofa', 'verify', join(quickstart, model));
   console.log(`${models.length} models of the installed package verified`);
+
+  // A supernet as others save it, through the reader of checkpoints to a verified file.
+  const space = shippedSpace('mbv3-tiny');
+  const state = foreignState(space, disturbedWeights(space, 'package'));
+  await writeFile(join(project, 'supernet.pth'), writeTorchFile(new Map([['state_dict', state]])));
+  const ofa = (...words: string[]): string => run(project, 'npx', 'ofa', ...words);
+  ofa('import', '--weights', 'supernet.pth', '--space', space.name, '--out', 'imported');
+  ofa('export', '--supernet', 'imported', '--arch', 'smallest', '--no-calibrate', '--out', 'imported.onnx');
+  ofa('verify', 'imported.onnx');
+  console.log('A supernet was imported, exported and verified');
 } finally {
   await rm(project, { recursive: true, force: true });
 }
