@@ -1,17 +1,21 @@
 /** The page of a run: how it was trained, and what was sampled, measured and chosen since. */
 import { join } from 'node:path';
-import { readAccuracies } from '../accuracy/dataset.js';
+import { readAccuracies, type AccuracyRecord } from '../accuracy/dataset.js';
 import { openDataset } from '../data/index.js';
 import { localFingerprint } from '../device/fingerprint.js';
 import { loadShippedDevice, runtimeSettings } from '../device/profile.js';
 import { openLatencyTable } from '../latency/query.js';
-import type { ReportData, ReportLatency, ReportOrigin } from '../report/data.js';
+import type { ReportData, ReportOrigin } from '../report/data.js';
+import { toFile } from '../space/architecture.js';
 import { readCheckpointPosition } from '../supernet/checkpoint.js';
 import { importedPositionSchema, positionSchema } from '../training/position.js';
+import { UserError } from '../util/errors.js';
 import { packageVersion } from '../util/scripts.js';
+import { accuraciesToFit } from './accuracyData.js';
 import { judgeTable } from './specializationReport.js';
 import { describeSpaceForReport, describeThisMachine, trainingCurves } from './reportParts.js';
 import { runFiles, type SupernetRun } from './run.js';
+import type { SearchDevice } from './searchQuantities.js';
 import { readSpecializations } from './specializations.js';
 import { tablesFor } from './tables.js';
 
@@ -23,8 +27,9 @@ export async function runReport(run: SupernetRun): Promise<ReportData> {
     record?.splits[split].count ?? dataset?.splitSize(split) ?? 0;
   const { runtime } = localFingerprint(runtimeSettings(await loadShippedDevice('local-cpu')));
   const classNames = record?.classes ?? dataset?.classes;
-  const sampled = await sampledAccuracies(run);
-  const { latency, tables } = await measuredTables(run);
+  const records = await sampledAccuracies(run);
+  const sampled = summary(records);
+  const queries = await measuredTables(run);
   return {
     title: space.name,
     generatedBy: { version: packageVersion(), command: `ofa report ${folder}` },
@@ -40,9 +45,12 @@ export async function runReport(run: SupernetRun): Promise<ReportData> {
     ...(classNames && { classNames: [...classNames] }),
     training: await trainingCurves(folder),
     ...(sampled && { sampled }),
-    latency,
-    tables,
-    subnets: [],
+    latency: queries.flatMap(({ name, latency }) => judgeTable(name, latency)),
+    tables: queries.map(({ name, latency: { table } }) => ({
+      device: name,
+      blocks: Object.keys(table.entries).length,
+    })),
+    subnets: queries.flatMap((query) => predictedSubnets(query, records)),
     front: [],
     models: await chosenModels(run),
   };
@@ -60,11 +68,19 @@ async function originOf({ folder, space }: SupernetRun): Promise<ReportOrigin> {
     : { kind: 'trained', from: trained.data.schedule.name };
 }
 
-/** Of the run's weights; undefined where there are none. */
-async function sampledAccuracies(run: SupernetRun): Promise<ReportData['sampled']> {
-  const records = (await readAccuracies(runFiles(run.folder).accuracies, run.space)).filter(
-    ({ weightsSha256 }) => weightsSha256 === run.weightsSha256,
-  );
+/** On the run's own data and of its weights; [] where there are none. Throws UserError for a damaged file. */
+async function sampledAccuracies(run: SupernetRun): Promise<readonly AccuracyRecord[]> {
+  const all = await readAccuracies(runFiles(run.folder).accuracies, run.space);
+  if (!all.some(({ weightsSha256 }) => weightsSha256 === run.weightsSha256)) return [];
+  try {
+    return (await accuraciesToFit(run, undefined)).records;
+  } catch (error) {
+    if (error instanceof UserError) return [];
+    throw error;
+  }
+}
+
+function summary(records: readonly AccuracyRecord[]): ReportData['sampled'] {
   const [first] = records;
   if (first === undefined) return undefined;
   const top1 = records.map((record) => record.top1);
@@ -77,17 +93,28 @@ async function sampledAccuracies(run: SupernetRun): Promise<ReportData['sampled'
   };
 }
 
-async function measuredTables({
-  space,
-}: SupernetRun): Promise<{ latency: ReportLatency[]; tables: NonNullable<ReportData['tables']> }> {
-  const latency: ReportLatency[] = [];
-  const tables = [];
-  for (const { device, path } of await tablesFor(space)) {
-    const query = await openLatencyTable(path);
-    latency.push(...judgeTable(device, query));
-    tables.push({ device, blocks: Object.keys(query.table.entries).length });
-  }
-  return { latency, tables };
+const measuredTables = async ({ space }: SupernetRun): Promise<SearchDevice[]> =>
+  Promise.all(
+    (await tablesFor(space)).map(async ({ device, path }) => ({
+      name: device,
+      latency: await openLatencyTable(path),
+    })),
+  );
+
+/** Measured accuracies at predicted latencies, of networks that the table knows. */
+function predictedSubnets(
+  { name, latency }: SearchDevice,
+  records: readonly AccuracyRecord[],
+): ReportData['subnets'] {
+  return records
+    .filter(({ architecture }) => latency.lacks(architecture) === 0)
+    .map(({ architecture, top1 }) => ({
+      architecture: toFile(architecture),
+      device: name,
+      latencyMs: latency.architecture(architecture).latencyMs,
+      top1,
+      kind: 'predicted',
+    }));
 }
 
 async function chosenModels({ folder, weightsSha256 }: SupernetRun): Promise<ReportData['models']> {

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openRun } from '../../src/pipeline/run.js';
 import { runReport } from '../../src/pipeline/runReport.js';
@@ -77,6 +77,11 @@ describe('runReport', () => {
     }
     const data = await runReport(run);
     expect(data.sampled).toMatchObject({ count: 24, split: 'validation', images: 100 });
+    // Accuracies on other data are not among them.
+    const lines = readFileSync(path('run', 'accuracy.jsonl'), 'utf8').trimEnd().split('\n');
+    const other = lines.map((line) => JSON.stringify({ ...JSON.parse(line), top1: 0, dataSha256: 'other' }));
+    writeFileSync(path('run', 'accuracy.jsonl'), `${[...lines, ...other].join('\n')}\n`);
+    expect((await runReport(run)).sampled).toEqual(data.sampled);
     expect(data.models.map(({ file }) => file)).toEqual(['../models/small-pc-1ms.onnx']);
     const page = await renderReport(data);
     expect(page).toContain('<h1>One model for pc');

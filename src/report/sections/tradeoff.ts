@@ -16,7 +16,7 @@ export const tradeoffSection: Section = async ({ data, draw }) => {
       .sort((a, b) => a.latencyMs - b.latencyMs);
     const subnets = data.subnets.filter((subnet) => subnet.device === device);
     const thinned = subnets.length > MOST_POINTS && ` At most ${MOST_POINTS} points of a kind are drawn.`;
-    const caption = html`On ${device}: each grey point is one subnet (${countOf(subnets.length, 'subnet')}).
+    const caption = html`${subnets.length > 0 && `On ${device}: each grey point is one subnet (${countOf(subnets.length, 'subnet')}), its latency measured or, where the point is hollow, predicted. `}
     ${
       front.length > 0 &&
       'The line joins the best that the predictors promise: no subnet found is both faster and more accurate. '
