@@ -145,6 +145,8 @@ async function finetuneAlone(request: FinetuneRequest): Promise<FinetunedNetwork
         folder,
         seed,
         logger,
+        // Of one network validation is short.
+        validateEveryEpochs: 1,
         ...(signal === undefined ? {} : { signal }),
         ...(evaluation === undefined ? {} : { evaluation }),
       },
