@@ -1,8 +1,7 @@
 /** What of a network moves its latency, beside the table: few numbers, so that 20 to 50 measurements can weigh them. */
 import { networkCosts } from '../space/costs.js';
-import { layerOutput, type BlockSpec, type ImageShape, type Network } from '../space/network.js';
-
-const elements = ({ channels, height, width }: ImageShape): number => channels * height * width;
+import { layerOutput, type BlockSpec, type Network } from '../space/network.js';
+import { shapeElements } from '../space/shape.js';
 
 /** Of a block's convolutions, as in `FEATURE_NAMES`. */
 interface ConvolutionWork {
@@ -20,7 +19,7 @@ function countConvolutions(block: BlockSpec): ConvolutionWork {
       shape = layerOutput(layer, shape);
       if (layer.kind !== 'conv') continue;
       const { groups, kernel, inChannels } = layer;
-      const written = elements(shape);
+      const written = shapeElements(shape);
       work.activations += written;
       work[groups > 1 ? 'depthwiseMacs' : 'denseMacs'] += written * (inChannels / groups) * kernel ** 2;
     }
@@ -65,7 +64,7 @@ export function networkFeatures(network: Network): NetworkFeatures {
     total.activations += work.activations;
     total.denseMacs += work.denseMacs;
     total.depthwiseMacs += work.depthwiseMacs;
-    boundary += elements(block.input);
+    boundary += shapeElements(block.input);
   }
   return {
     macs,

@@ -1,13 +1,8 @@
 /** What a network costs, counted from its description: multiply-accumulates, parameters, bytes. */
-import {
-  layerOutput,
-  type BlockSpec,
-  type ConvLayer,
-  type ImageShape,
-  type LayerSpec,
-  type Network,
-} from './network.js';
+import { layerRule, type LayerSpec } from './layers/index.js';
+import { layerOutput, type BlockSpec, type Network } from './network.js';
 import { blockLayers } from './parameters.js';
+import { shapeElements } from './shape.js';
 
 const FLOAT_BYTES = 4;
 
@@ -43,49 +38,12 @@ export interface NetworkCosts extends Costs {
   readonly blocks: readonly BlockCosts[];
 }
 
-function elements({ channels, height, width }: ImageShape): number {
-  return channels * height * width;
-}
-
-function kernelWeights({ inChannels, outChannels, groups, kernel }: ConvLayer): number {
-  return outChannels * (inChannels / groups) * kernel * kernel;
-}
-
-/** `output`: the shape that leaves the layer. */
-function layerMacs(layer: LayerSpec, output: ImageShape): number {
-  switch (layer.kind) {
-    case 'conv':
-      return kernelWeights(layer) * output.height * output.width;
-    case 'squeezeExcite':
-      return 2 * layer.channels * layer.midChannels;
-    case 'linear':
-      return layer.inFeatures * layer.outFeatures;
-    default:
-      return 0;
-  }
-}
-
-function layerParams(layer: LayerSpec): number {
-  switch (layer.kind) {
-    case 'conv':
-      return kernelWeights(layer) + (layer.bias ? layer.outChannels : 0);
-    case 'batchNorm':
-      return 2 * layer.channels;
-    case 'squeezeExcite':
-      return 2 * layer.channels * layer.midChannels + layer.midChannels + layer.channels;
-    case 'linear':
-      return layer.inFeatures * layer.outFeatures + (layer.bias ? layer.outFeatures : 0);
-    default:
-      return 0;
-  }
-}
-
 /** Numbers the exported model stores: a folded batch norm leaves its convolution a bias (if it had none) and nothing else. */
 function storedNumbers(layers: readonly LayerSpec[]): number {
   let total = 0;
   layers.forEach((layer, i) => {
     if (layer.kind !== 'batchNorm') {
-      total += layerParams(layer);
+      total += layerRule(layer).params(layer);
       return;
     }
     const before = layers[i - 1];
@@ -95,13 +53,10 @@ function storedNumbers(layers: readonly LayerSpec[]): number {
   return total;
 }
 
-/** Layers that write a new tensor; all others work in place. */
-function allocates(layer: LayerSpec): boolean {
-  return layer.kind === 'conv' || layer.kind === 'linear' || layer.kind.endsWith('Pool');
-}
+const allocates = (layer: LayerSpec): boolean => layerRule(layer).allocates;
 
 function peakActivations(block: BlockSpec): number {
-  const input = elements(block.input);
+  const input = shapeElements(block.input);
   let peak = input;
   let shape = block.input;
   let own = false;
@@ -109,18 +64,18 @@ function peakActivations(block: BlockSpec): number {
     const output = layerOutput(layer, shape);
     if (allocates(layer)) {
       const kept = own && block.shortcut !== 'none' ? input : 0;
-      peak = Math.max(peak, elements(shape) + elements(output) + kept);
+      peak = Math.max(peak, shapeElements(shape) + shapeElements(output) + kept);
       own = true;
     }
     shape = output;
   }
-  if (block.shortcut !== 'none') peak = Math.max(peak, input + elements(shape));
+  if (block.shortcut !== 'none') peak = Math.max(peak, input + shapeElements(shape));
   if (typeof block.shortcut !== 'string') {
-    const result = elements(shape);
+    const result = shapeElements(shape);
     let side = block.input;
     for (const layer of block.shortcut) {
       const output = layerOutput(layer, side);
-      if (allocates(layer)) peak = Math.max(peak, elements(side) + elements(output) + result);
+      if (allocates(layer)) peak = Math.max(peak, shapeElements(side) + shapeElements(output) + result);
       side = output;
     }
   }
@@ -142,7 +97,7 @@ function countBlock(block: BlockSpec): BlockCosts {
     let shape = block.input;
     for (const layer of layers) {
       shape = layerOutput(layer, shape);
-      macs += layerMacs(layer, shape);
+      macs += layerRule(layer).macs(layer, shape);
     }
   };
   count(block.layers);
@@ -152,7 +107,7 @@ function countBlock(block: BlockSpec): BlockCosts {
     name: block.name,
     key: block.key,
     macs,
-    params: blockLayers(block).reduce((sum, layer) => sum + layerParams(layer), 0),
+    params: blockLayers(block).reduce((sum, layer) => sum + layerRule(layer).params(layer), 0),
     modelBytes: FLOAT_BYTES * (storedNumbers(block.layers) + shortcutNumbers),
     peakActivationBytes: FLOAT_BYTES * peakActivations(block),
   };

@@ -4,95 +4,19 @@
  * networks is described once, by the function that writes this list.
  */
 
-export type ActivationName = 'relu' | 'relu6' | 'h_swish';
+import type { ActivationName } from './layers/activation.js';
+import { layerRule, type LayerSpec } from './layers/index.js';
+import type { ImageShape } from './shape.js';
 
-export interface ImageShape {
-  readonly channels: number;
-  readonly height: number;
-  readonly width: number;
-}
-
-export interface ConvLayer {
-  readonly kind: 'conv';
-  readonly name: string;
-  readonly inChannels: number;
-  readonly outChannels: number;
-  readonly kernel: number;
-  readonly stride: number;
-  /** 1, or `inChannels` for a depthwise convolution. Padding is `kernel >> 1` on every side. */
-  readonly groups: number;
-  readonly bias: boolean;
-  /**
-   * Sizes the supernet offers here, descending; the first is the stored one. A smaller active `kernel` is the centre of
-   * the stored one, at each step down multiplied with a learned matrix where `kernelTransform` is set (OFA, section
-   * 3.2; `EN/modules/dynamic_op.py:75-102`).
-   */
-  readonly kernelChoices: readonly number[];
-  readonly kernelTransform: boolean;
-}
-
-export interface BatchNormLayer {
-  readonly kind: 'batchNorm';
-  readonly name: string;
-  readonly channels: number;
-  readonly epsilon: number;
-  readonly momentum: number;
-}
-
-export interface ActivationLayer {
-  readonly kind: 'activation';
-  readonly name: string;
-  readonly activation: ActivationName;
-}
-
-/** Global pooling, a dense layer with ReLU, a dense layer with hard sigmoid, both with bias; scales the channels. */
-export interface SqueezeExciteLayer {
-  readonly kind: 'squeezeExcite';
-  readonly name: string;
-  readonly channels: number;
-  readonly midChannels: number;
-}
-
-export interface GlobalPoolLayer {
-  readonly kind: 'globalPool';
-  readonly name: string;
-}
-
-export interface PoolLayer {
-  readonly kind: 'maxPool' | 'averagePool';
-  readonly name: string;
-  readonly kernel: number;
-  readonly stride: number;
-  /** Positions outside the image count for nothing: neither as a maximum nor in a mean. */
-  readonly padding: number;
-  /** The last window may reach beyond the padding, so that no row or column is left out. */
-  readonly ceil?: boolean;
-}
-
-export interface DropoutLayer {
-  readonly kind: 'dropout';
-  readonly name: string;
-  readonly rate: number;
-}
-
-/** Dense layer on [N, inFeatures], after a `globalPool`. */
-export interface LinearLayer {
-  readonly kind: 'linear';
-  readonly name: string;
-  readonly inFeatures: number;
-  readonly outFeatures: number;
-  readonly bias: boolean;
-}
-
-export type LayerSpec =
-  | ConvLayer
-  | BatchNormLayer
-  | ActivationLayer
-  | SqueezeExciteLayer
-  | GlobalPoolLayer
-  | PoolLayer
-  | DropoutLayer
-  | LinearLayer;
+export type { ActivationLayer, ActivationName } from './layers/activation.js';
+export type { BatchNormLayer } from './layers/batchNorm.js';
+export { kernelChain, type ConvLayer } from './layers/conv.js';
+export type { DropoutLayer } from './layers/dropout.js';
+export type { LayerSpec } from './layers/index.js';
+export type { LinearLayer } from './layers/linear.js';
+export { pooledSize, type PoolLayer } from './layers/pool.js';
+export type { SqueezeExciteLayer } from './layers/squeezeExcite.js';
+export { outputSize, type ImageShape } from './shape.js';
 
 export interface BlockSpec {
   /** Stable name of the position in the full-depth network; prefix of its parameters' names. */
@@ -121,49 +45,9 @@ export function makeDivisible(value: number, divisor = 8): number {
   return rounded < 0.9 * value ? rounded + divisor : rounded;
 }
 
-/** Spatial size after a window of `kernel` and `stride` with `padding` on every side. */
-export function outputSize(size: number, kernel: number, stride: number, padding = kernel >> 1): number {
-  return Math.floor((size + 2 * padding - kernel) / stride) + 1;
-}
-
-/** The same for a pool; with `ceil`, windows that would start beyond the image are left out (as PyTorch does). */
-export function pooledSize(
-  size: number,
-  { kernel, stride, padding, ceil = false }: Pick<PoolLayer, 'kernel' | 'stride' | 'padding' | 'ceil'>,
-): number {
-  const whole = outputSize(size, kernel, stride, padding);
-  const covered = (whole - 1) * stride + kernel >= size + 2 * padding;
-  return ceil && !covered && whole * stride < size + padding ? whole + 1 : whole;
-}
-
-/** Kernel sizes from the stored one down to the active one, e.g. [7, 5, 3]. */
-export function kernelChain(layer: ConvLayer): number[] {
-  return layer.kernelChoices.filter((size) => size >= layer.kernel);
-}
-
 /** Shape after one layer. */
 export function layerOutput(layer: LayerSpec, input: ImageShape): ImageShape {
-  switch (layer.kind) {
-    case 'conv':
-      return {
-        channels: layer.outChannels,
-        height: outputSize(input.height, layer.kernel, layer.stride),
-        width: outputSize(input.width, layer.kernel, layer.stride),
-      };
-    case 'maxPool':
-    case 'averagePool':
-      return {
-        channels: input.channels,
-        height: pooledSize(input.height, layer),
-        width: pooledSize(input.width, layer),
-      };
-    case 'globalPool':
-      return { channels: input.channels, height: 1, width: 1 };
-    case 'linear':
-      return { channels: layer.outFeatures, height: 1, width: 1 };
-    default:
-      return input;
-  }
+  return layerRule(layer).output(layer, input);
 }
 
 /**

@@ -1,8 +1,10 @@
 /** Names and shapes of the tensors a layer needs. Those of the largest architecture are what a supernet stores. */
-import { kernelChain, type BlockSpec, type LayerSpec, type Network } from './network.js';
+import { layerRule, type LayerSpec } from './layers/index.js';
+import type { ParameterRole, ParameterSelection } from './layers/rule.js';
+import type { BlockSpec, Network } from './network.js';
 
-export type ParameterRole =
-  'weight' | 'bias' | 'normScale' | 'normShift' | 'runningMean' | 'runningVariance' | 'kernelTransform';
+export { transformSuffix } from './layers/conv.js';
+export type { ParameterRole, ParameterSelection } from './layers/rule.js';
 
 export interface ParameterSpec {
   /** `block.layer.suffix`, e.g. `stage2.block1.depthwise.weight`. */
@@ -22,60 +24,11 @@ export function isDecayed(role: ParameterRole): boolean {
   return role === 'weight' || role === 'kernelTransform';
 }
 
-/** `weight`, `7to5`: name of the matrix between two kernel sizes. */
-export function transformSuffix(from: number, to: number): string {
-  return `transform${from}to${to}`;
-}
-
-/** `used`: what the layer computes with; `stored`: also what other kernel sizes of the supernet need. */
-export type ParameterSelection = 'used' | 'stored';
-
-/**
- * The tensors of one layer, local name first (`depthwise.weight`). Convolutions: weight [out, in / groups, k, k]; dense
- * layers: [out, in]; squeeze-excite: two dense layers; kernel transforms: [k*k, k*k] for the smaller k.
- */
+/** The tensors of one layer, local name first (`depthwise.weight`); dense layers are [out, in]. */
 export function layerParameters(layer: LayerSpec, which: ParameterSelection): ParameterSpec[] {
-  const of = (suffix: string, role: ParameterRole, shape: readonly number[]): ParameterSpec => ({
-    name: `${layer.name}.${suffix}`,
-    role,
-    shape,
-  });
-  switch (layer.kind) {
-    case 'conv': {
-      const chain = which === 'stored' ? layer.kernelChoices : kernelChain(layer);
-      const stored = chain[0]!;
-      const list = [
-        of('weight', 'weight', [layer.outChannels, layer.inChannels / layer.groups, stored, stored]),
-      ];
-      for (let i = 1; i < chain.length && layer.kernelTransform; i++) {
-        const area = chain[i]! ** 2;
-        list.push(of(transformSuffix(chain[i - 1]!, chain[i]!), 'kernelTransform', [area, area]));
-      }
-      if (layer.bias) list.push(of('bias', 'bias', [layer.outChannels]));
-      return list;
-    }
-    case 'batchNorm':
-      return [
-        of('weight', 'normScale', [layer.channels]),
-        of('bias', 'normShift', [layer.channels]),
-        of('runningMean', 'runningMean', [layer.channels]),
-        of('runningVariance', 'runningVariance', [layer.channels]),
-      ];
-    case 'squeezeExcite':
-      return [
-        of('reduce.weight', 'weight', [layer.midChannels, layer.channels]),
-        of('reduce.bias', 'bias', [layer.midChannels]),
-        of('expand.weight', 'weight', [layer.channels, layer.midChannels]),
-        of('expand.bias', 'bias', [layer.channels]),
-      ];
-    case 'linear':
-      return [
-        of('weight', 'weight', [layer.outFeatures, layer.inFeatures]),
-        ...(layer.bias ? [of('bias', 'bias', [layer.outFeatures])] : []),
-      ];
-    default:
-      return [];
-  }
+  return layerRule(layer)
+    .parameters(layer, which)
+    .map(([suffix, role, shape]) => ({ name: `${layer.name}.${suffix}`, role, shape }));
 }
 
 /** Layers of a block in order, those of its shortcut last. */

@@ -3,6 +3,7 @@
  * (OFA, section 3.2; `EN/modules/dynamic_layers.py:347-413` and `:766-841`). The whole network computes what it did before.
  */
 import { architectureOf, type SearchSpace } from '../space/space.js';
+import { layerRule } from '../space/layers/index.js';
 import type { BlockSpec, LayerSpec } from '../space/network.js';
 import { sizeOf, tensor, type Tensor } from '../util/tensor.js';
 
@@ -30,28 +31,10 @@ export interface Reordering {
 }
 
 /** What of a layer between producer and consumer runs along the channels; undefined: channels do not pass one by one. */
-function tiedDims(layer: LayerSpec): TensorDim[] | undefined {
-  const dims = (dim: number, ...suffixes: string[]): TensorDim[] =>
-    suffixes.map((suffix) => ({ name: `${layer.name}.${suffix}`, dim }));
-  switch (layer.kind) {
-    case 'conv': {
-      const depthwise = layer.groups === layer.inChannels && layer.groups === layer.outChannels;
-      return depthwise ? dims(0, 'weight', ...(layer.bias ? ['bias'] : [])) : undefined;
-    }
-    case 'batchNorm':
-      return dims(0, 'weight', 'bias', 'runningMean', 'runningVariance');
-    case 'squeezeExcite':
-      return [...dims(1, 'reduce.weight'), ...dims(0, 'expand.weight', 'expand.bias')];
-    case 'activation':
-    case 'maxPool':
-    case 'averagePool':
-    case 'globalPool':
-    case 'dropout':
-      return [];
-    case 'linear':
-      return undefined;
-  }
-}
+const tiedDims = (layer: LayerSpec): TensorDim[] | undefined =>
+  layerRule(layer)
+    .alongChannels(layer)
+    ?.map(([suffix, dim]) => ({ name: `${layer.name}.${suffix}`, dim }));
 
 /**
  * The channels of a block that can be permuted without a change of what it computes: those an ordinary convolution makes
