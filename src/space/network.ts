@@ -16,7 +16,7 @@ export type { LayerSpec } from './layers/index.js';
 export type { LinearLayer } from './layers/linear.js';
 export { pooledSize, type PoolLayer } from './layers/pool.js';
 export type { SqueezeExciteLayer } from './layers/squeezeExcite.js';
-export { outputSize, type ImageShape } from './shape.js';
+export type { ImageShape } from './shape.js';
 
 export interface BlockSpec {
   /** Stable name of the position in the full-depth network; prefix of its parameters' names. */
